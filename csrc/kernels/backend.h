@@ -22,7 +22,11 @@ struct dl_index_table;
 struct dl_random_table;
 struct dl_optim_table;
 
-typedef enum dl_copy_kind { DL_HOST_TO_DEVICE, DL_DEVICE_TO_HOST, DL_DEVICE_TO_DEVICE } dl_copy_kind;
+typedef enum dl_copy_kind {
+    DL_HOST_TO_DEVICE,
+    DL_DEVICE_TO_HOST,
+    DL_DEVICE_TO_DEVICE
+} dl_copy_kind;
 
 typedef struct dl_backend {
     uint32_t abi_version;  // DL_ABI_VERSION the backend was compiled against
@@ -36,7 +40,8 @@ typedef struct dl_backend {
 
     void* (*stream_create)(int32_t device);  // the four stream calls may be null: no streams
     void (*stream_destroy)(void* stream);
-    void (*stream_set)(void* stream, int32_t device);  // for the calling thread; null stream = default
+    void (*stream_set)(void* stream,
+                       int32_t device);  // for the calling thread; null stream = default
     dl_status (*synchronize)(int32_t device);
 
     const char* (*last_error)(void);  // text for the last DL_FAILED of the calling thread
