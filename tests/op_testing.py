@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from op_cases import FLOAT, HALF, Error, Maker, OpCase, Sample, all_cases, dtype_name, seed_of
 
 torch = pytest.importorskip("torch")
@@ -155,8 +154,8 @@ def assert_values(
     if bad.any():
         at = tuple(int(i) for i in np.argwhere(bad)[0])
         raise AssertionError(
-            f"{what}: {int(bad.sum())} of {bad.size} elements off; first at {at}: got {mine[at]!r}, "
-            f"float64 says {judge[at]!r}, torch {dtype} gives {theirs[at]!r}, error "
+            f"{what}: {int(bad.sum())} of {bad.size} elements off; first at {at}: "
+            f"got {mine[at]!r}, float64 says {judge[at]!r}, torch {dtype} gives {theirs[at]!r}, error "
             f"{error[at]:.3g} > bound {bound[at]:.3g}"
         )
 

@@ -7,7 +7,6 @@ import re
 
 import numpy as np
 import pytest
-
 from op_cases import Error, Maker, OpCase
 from op_testing import lib, rows, seed_of, to_numpy
 

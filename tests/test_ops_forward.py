@@ -7,10 +7,19 @@ from collections.abc import Iterable
 
 import numpy as np
 import pytest
-
 from op_cases import HALF, Maker, OpCase, Sample, Spec, map_specs
-from op_testing import call, compare, dtype_name, is_tensor, lib, rows, seed_of, to_numpy, torch
-from op_testing import torch_runs
+from op_testing import (
+    call,
+    compare,
+    dtype_name,
+    is_tensor,
+    lib,
+    rows,
+    seed_of,
+    to_numpy,
+    torch,
+    torch_runs,
+)
 
 
 @rows("forward", lambda case: case.random is None)

@@ -5,10 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
 from op_cases import Maker, OpCase, Sample, map_attributes, map_specs, resolve
-from op_testing import compare_gradients, compare_second_gradients, flatten, is_tensor, lib, rows
-from op_testing import seed_of
+from op_testing import (
+    call,
+    compare_gradients,
+    compare_second_gradients,
+    flatten,
+    gradients,
+    is_tensor,
+    lib,
+    rows,
+    seed_of,
+)
 from test_ops_forward import first
 
 SMALL = 60  # elements: central differences take two calls per element
@@ -47,9 +55,7 @@ def test_second_gradients(case: OpCase) -> None:
 
 @rows("gradgradcheck", lambda case: case.differentiable and not case.gradgrad)
 def test_double_backward_refused(case: OpCase) -> None:
-    """Where a second derivative is not offered, asking for one is a clear error, not a wrong zero."""
-    from op_testing import call, gradients
-
+    """Where no second derivative is offered, asking for one is a clear error, not a wrong zero."""
     refused = False
     for number, sample in enumerate(case.samples()):
         run = call(lib, case, sample, number, "float64", requires_grad=True)

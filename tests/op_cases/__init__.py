@@ -6,12 +6,12 @@ defines ``CASES: list[OpCase]``. `all_cases()` collects them. A row, worked out:
     from op_cases import Error, OpCase, Sample, T, make
 
     def softmax_samples():
-        yield Sample(make((4, 7)), 1)                    # tensors are specs, the rest is passed as is
+        yield Sample(make((4, 7)), 1)  # tensors are specs, the rest is passed as is
         yield Sample(make((4, 7)), dim=-2)
         yield Sample(make((3, 1, 5), layout="transposed"), dim=0)
-        yield Sample(make(()), dim=0)                    # 0-dim
-        yield Sample(make((2, 0, 3)), dim=2)             # empty
-        yield Sample(make((2, 3)), dim=1, dtype=T("float64"))   # T(name): an attribute of the library
+        yield Sample(make(()), dim=0)  # 0-dim
+        yield Sample(make((2, 0, 3)), dim=2)  # empty
+        yield Sample(make((2, 3)), dim=1, dtype=T("float64"))  # T: an attribute of the library
 
     def softmax_errors():
         yield Error("IndexError", "dim.*range", make((2, 3)), dim=2)
@@ -89,8 +89,8 @@ def make(
 ) -> Spec:
     """A random tensor of `shape`, uniform over [low, high).
 
-    dtype None means the dtype of the test at hand (each of OpCase.dtypes in turn). The default range
-    is [-2, 2) for floating, [-5, 5) for signed, [0, 10) for unsigned and both values for bool.
+    dtype None means the dtype of the test at hand (each of OpCase.dtypes in turn). The default
+    range is [-2, 2) for floating, [-5, 5) for signed, [0, 10) for unsigned and both values for bool.
     layout: "contiguous", "transposed" (last two dimensions swapped in memory), "strided" (every
     second element of a larger buffer, with an offset) or "expanded" (stride 0 in dimension 0).
     grad=False: no gradient with respect to this input. distinct=True: all elements differ by a
@@ -171,7 +171,7 @@ class OpCase:
     strides: bool = False  # results have torch's strides too
     view: bool = False  # the result shares memory with the first input
     inplace: bool | None = None  # None: the name ends in _ (but not __)
-    # Random ops: check(outputs as numpy arrays, sample) looks at statistics; values are not compared.
+    # Random ops: check(outputs as numpy arrays, sample) looks at statistics, not at values.
     random: Callable[[list[np.ndarray], Sample], None] | None = None
     # Where the dotted name does not do: a callable that takes the library and gives the function.
     fn: Callable[[Any], Callable[..., Any]] | None = None
