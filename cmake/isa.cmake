@@ -1,12 +1,12 @@
 # One source, several instruction sets. Every csrc/kernels/cpu/<family>.cpp is compiled once per set, in
-# a namespace of its own (DL_ISA); backend.cpp, parallel.cpp and dispatch.cpp are compiled once, and the
-# reference kernels once, with the baseline's flags. Sets DEEPLITE_KERNEL_OBJECTS.
+# a namespace of its own (DL_ISA); the files listed below are compiled just once, and the reference
+# kernels once, with the baseline's flags. Sets DEEPLITE_KERNEL_OBJECTS.
 
 set(DL_KERNELS ${CMAKE_CURRENT_SOURCE_DIR}/csrc/kernels/cpu)
 file(GLOB DL_KERNEL_SOURCES CONFIGURE_DEPENDS ${DL_KERNELS}/*.cpp)
 file(GLOB DL_REFERENCE_SOURCES CONFIGURE_DEPENDS ${DL_KERNELS}/reference/*.cpp)
 set(DL_ONCE_SOURCES)
-foreach(stem backend parallel dispatch)
+foreach(stem backend parallel dispatch cpu_count)
   if(EXISTS ${DL_KERNELS}/${stem}.cpp)
     list(APPEND DL_ONCE_SOURCES ${DL_KERNELS}/${stem}.cpp)
     list(REMOVE_ITEM DL_KERNEL_SOURCES ${DL_KERNELS}/${stem}.cpp)
