@@ -1,0 +1,481 @@
+// The packed matrix product that gemm and conv share: five loops around a register-blocked
+// micro-kernel, with packers and an epilogue that the caller brings.
+//
+//   gemm_packed(m, n, k, pack_a, pack_b, out, threads)     C[m, n] = act(alpha * A @ B + beta * D + bias)
+//
+// Packers. The micro-kernel reads A and B only from packed slivers of width W (MR rows of A, NR columns
+// of B): element (k, w) of a sliver lies at [k * W + w], and slivers follow each other, kc * W elements
+// apart. A packer is a copyable object with
+//     static constexpr bool prepacked;
+//     const T* operator()(T* buf, int64_t w0, int64_t wn, int64_t k0, int64_t kc) const;
+// that provides rows (columns) [w0, w0 + wn) and steps [k0, k0 + kc) of the sum as ceil(wn / W)
+// slivers, the missing rows (columns) of the last one filled with zeros. It either writes them to `buf`
+// (64-byte aligned, roundup(wn, W) * kc elements) and returns buf, or, when prepacked, ignores buf and
+// returns where they already are. w0 is always a multiple of W, k0 of gemm_kc<T>(k). Packers run
+// on many threads at once and may use scratch slot 3; slots 0, 1 and 2 belong to this file.
+// PackStrided packs any strided matrix; conv packs image patches instead (implicit im2col).
+// pack_all + Prepacked pack an operand once for many products (weights, for each image of a batch).
+//
+// Output. GemmOut<T> is strided. Fastest when cs == 1; when rs == 1 instead, swap A and B.
+//
+// Threads. `threads` 1 runs in the calling thread without parallel_for: use it inside one's own parallel
+// region. The bits of C depend on neither the blocking of m and n nor the thread count: each element
+// sums its products in blocks of gemm_kc(k) steps, in order; where m * n is small and k long, in
+// gemm_split(m, n, k) parts of k that are added in order, cut by shape alone.
+// gemm_packed returns false when scratch memory could not be had.
+#pragma once
+#include "kernels/cpu/parallel.h"
+#include "kernels/cpu/simd.h"
+#include "kernels/gemm.h"
+
+#if DL_VEC_BYTES == 64
+#define DL_GEMM_MR 14  // 28 accumulators, 2 vectors of B, 1 of A: 31 of 32 registers
+#define DL_GEMM_NV 2
+#define DL_GEMM_MC 168
+#define DL_GEMM_KC_BYTES 1536
+#elif DL_VEC_BYTES == 32
+#define DL_GEMM_MR 6  // 12 + 2 + 1 of 16
+#define DL_GEMM_NV 2
+#define DL_GEMM_MC 144
+#define DL_GEMM_KC_BYTES 1024
+#elif defined(__aarch64__)
+#define DL_GEMM_MR 6  // 24 + 4 + 1 of 32
+#define DL_GEMM_NV 4
+#define DL_GEMM_MC 144
+#define DL_GEMM_KC_BYTES 1024
+#else
+#define DL_GEMM_MR 4  // 8 + 2 + 1 and a product (no FMA) of 16
+#define DL_GEMM_NV 2
+#define DL_GEMM_MC 128
+#define DL_GEMM_KC_BYTES 1024
+#endif
+
+namespace {
+
+template <class T>
+struct GemmTile {
+    static constexpr int MR = DL_GEMM_MR;                        // rows of a tile
+    static constexpr int NV = DL_GEMM_NV;                        // vectors of a tile's row
+    static constexpr int NR = NV * Vec<T>::N;                    // columns of a tile
+    static constexpr int64_t KC = DL_GEMM_KC_BYTES / sizeof(T);  // steps between updates of C
+    static constexpr int64_t MC = DL_GEMM_MC;                    // rows of A that stay in L2
+    static constexpr int64_t NC = 2048;                          // columns of B that stay in L3
+    static constexpr int64_t NB = 10 * 32 / int(sizeof(T)) * 4;  // columns of B that stay in L2
+    static constexpr int64_t SHARED = int64_t(32 << 20) / sizeof(T);  // elements packed ahead
+};
+
+DL_INLINE int64_t gemm_min(int64_t a, int64_t b) { return a < b ? a : b; }
+DL_INLINE int64_t gemm_max(int64_t a, int64_t b) { return a > b ? a : b; }
+DL_INLINE int64_t gemm_div_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+DL_INLINE int64_t gemm_round_up(int64_t a, int64_t b) { return gemm_div_up(a, b) * b; }
+
+// Steps of the sum between two updates of C: k cut evenly into blocks of at most KC.
+template <class T>
+DL_INLINE int64_t gemm_kc(int64_t k) {
+    const int64_t blocks = gemm_div_up(k, GemmTile<T>::KC);
+    return blocks > 1 ? gemm_round_up(gemm_div_up(k, blocks), 4) : gemm_max(k, 1);
+}
+
+// Where the result goes and what is done to it on the way. D and the bias join the first block of k,
+// the activation follows the last.
+template <class T>
+struct GemmOut {
+    T* c;
+    int64_t rs, cs;  // strides of C's rows and columns, in elements
+    T alpha = T(1);
+    T beta = T(0);  // of d; with 0 d is not read
+    const T* d = nullptr;
+    int64_t d_rs = 0, d_cs = 0;
+    const T* bias = nullptr;  // (1, 0): one value per row, (0, 1): per column
+    int64_t bias_rs = 0, bias_cs = 0;
+    int activation = DL_GEMM_NONE;
+
+    bool adds_d() const { return d && beta != T(0); }
+    bool accumulates() const { return d == c && beta == T(1) && d_rs == rs && d_cs == cs; }
+};
+
+// ---- packing -------------------------------------------------------------------------------------
+
+// dst[w + k * W] = src[k + w * ws] for a 4 x 4 block, in registers.
+template <class T, int W>
+DL_INLINE void transpose4(T* dst, const T* src, int64_t ws) {
+    typedef T v4 __attribute__((vector_size(4 * sizeof(T))));
+    v4 r[4];
+    for (int i = 0; i < 4; ++i) memcpy(&r[i], src + i * ws, sizeof(v4));
+    const v4 a = __builtin_shufflevector(r[0], r[1], 0, 4, 1, 5);
+    const v4 b = __builtin_shufflevector(r[0], r[1], 2, 6, 3, 7);
+    const v4 c = __builtin_shufflevector(r[2], r[3], 0, 4, 1, 5);
+    const v4 d = __builtin_shufflevector(r[2], r[3], 2, 6, 3, 7);
+    r[0] = __builtin_shufflevector(a, c, 0, 1, 4, 5);
+    r[1] = __builtin_shufflevector(a, c, 2, 3, 6, 7);
+    r[2] = __builtin_shufflevector(b, d, 0, 1, 4, 5);
+    r[3] = __builtin_shufflevector(b, d, 2, 3, 6, 7);
+    for (int i = 0; i < 4; ++i) memcpy(dst + i * W, &r[i], sizeof(v4));
+}
+
+// One sliver: dst[k * W + w] = src[w * ws + k * ks] for w < wn, 0 for the rest up to W.
+template <class T, int W>
+void pack_sliver(T* dst, const T* src, int64_t wn, int64_t ws, int64_t kc, int64_t ks) {
+    if (wn == W && ws == 1) {
+        for (int64_t k = 0; k < kc; ++k) memcpy(dst + k * W, src + k * ks, W * sizeof(T));
+        return;
+    }
+    if (ws == 1) {
+        for (int64_t k = 0; k < kc; ++k) {
+            for (int64_t w = 0; w < wn; ++w) dst[k * W + w] = src[k * ks + w];
+            for (int64_t w = wn; w < W; ++w) dst[k * W + w] = T(0);
+        }
+        return;
+    }
+    int64_t w = 0;
+    if (ks == 1) {
+        for (; w + 4 <= wn; w += 4) {
+            int64_t k = 0;
+            for (; k + 4 <= kc; k += 4) transpose4<T, W>(dst + k * W + w, src + w * ws + k, ws);
+            for (; k < kc; ++k)
+                for (int64_t i = w; i < w + 4; ++i) dst[k * W + i] = src[i * ws + k];
+        }
+    }
+    for (int64_t k = 0; k < kc; ++k) {
+        for (int64_t i = w; i < wn; ++i) dst[k * W + i] = src[i * ws + k * ks];
+        for (int64_t i = wn; i < W; ++i) dst[k * W + i] = T(0);
+    }
+}
+
+// Packs a strided matrix in slivers of W. ws: stride along rows of A (columns of B), ks: along the sum.
+template <class T, int W>
+struct PackStrided {
+    static constexpr bool prepacked = false;
+    const T* src;
+    int64_t ws, ks;
+    const T* operator()(T* buf, int64_t w0, int64_t wn, int64_t k0, int64_t kc) const {
+        const T* from = src + w0 * ws + k0 * ks;
+        for (int64_t w = 0; w < wn; w += W)
+            pack_sliver<T, W>(buf + w * kc, from + w * ws, gemm_min(wn - w, W), ws, kc, ks);
+        return buf;
+    }
+};
+template <class T>
+using PackStridedA = PackStrided<T, GemmTile<T>::MR>;
+template <class T>
+using PackStridedB = PackStrided<T, GemmTile<T>::NR>;
+
+// An operand that pack_all laid out: the blocks of k one after another, in each all slivers.
+template <class T, int W>
+struct Prepacked {
+    static constexpr bool prepacked = true;
+    const T* data;
+    int64_t w_begin, w_padded;  // the range of rows (columns) it holds; w_padded a multiple of W
+    const T* operator()(T*, int64_t w0, int64_t, int64_t k0, int64_t kc) const {
+        return data + k0 * w_padded + (w0 - w_begin) * kc;
+    }
+};
+template <int W>
+DL_INLINE int64_t packed_size(int64_t wn, int64_t k) {
+    return gemm_round_up(wn, W) * k;
+}
+
+// Packs rows (columns) [w0, w0 + wn) over the whole sum into data (packed_size elements, 64-byte
+// aligned). w0 must be a multiple of W.
+template <class T, int W, class P>
+Prepacked<T, W> pack_all(T* data, const P& pack, int64_t w0, int64_t wn, int64_t k, int threads) {
+    const Prepacked<T, W> out{data, w0, gemm_round_up(wn, W)};
+    const int64_t kc = gemm_kc<T>(k), blocks = gemm_div_up(k, kc), slivers = out.w_padded / W;
+    auto body = [&](int64_t begin, int64_t end) {
+        for (int64_t s = begin; s < end; ++s) {
+            const int64_t k0 = s / slivers * kc, kn = gemm_min(kc, k - k0), w = s % slivers * W;
+            pack(data + k0 * out.w_padded + w * kn, w0 + w, gemm_min(W, wn - w), k0, kn);
+        }
+    };
+    if (threads > 1)
+        parallel_for(blocks * slivers, gemm_max(1, 32768 / (kc * W)), body);
+    else
+        body(0, blocks * slivers);
+    return out;
+}
+
+// ---- the micro-kernel ----------------------------------------------------------------------------
+
+// c[R, V vectors] = alpha * a @ b (+ c when add): a is one sliver of A, b one of B. alpha comes by
+// pointer: as a value it would hold one of the registers that the loop needs.
+template <class T, int R, int V>
+void gemm_micro(int64_t kc, const T* a, const T* b, T* c, int64_t ldc, const T* alpha, bool add) {
+    typedef typename Vec<T>::type vec;
+    constexpr int MR = GemmTile<T>::MR, NR = GemmTile<T>::NR, N = Vec<T>::N;
+    vec acc[R][V];
+#pragma GCC unroll 16
+    for (int i = 0; i < R; ++i) {
+        __builtin_prefetch(c + i * ldc, 1);
+#pragma GCC unroll 4
+        for (int v = 0; v < V; ++v) acc[i][v] = vec{};
+    }
+    for (int64_t k = 0; k < kc; ++k, a += MR, b += NR) {
+        vec bv[V];
+#pragma GCC unroll 4
+        for (int v = 0; v < V; ++v) bv[v] = *reinterpret_cast<const vec*>(b + v * N);
+#pragma GCC unroll 16
+        for (int i = 0; i < R; ++i) {
+            const vec av = vset1(a[i]);
+#pragma GCC unroll 4
+            for (int v = 0; v < V; ++v) acc[i][v] += av * bv[v];
+        }
+    }
+    const vec scale = vset1(*alpha);
+#pragma GCC unroll 16
+    for (int i = 0; i < R; ++i)
+#pragma GCC unroll 4
+        for (int v = 0; v < V; ++v) {
+            T* p = c + i * ldc + v * N;
+            vstore(p, add ? vload(p) + scale * acc[i][v] : scale * acc[i][v]);
+        }
+}
+
+template <class T>
+using GemmMicro = void (*)(int64_t, const T*, const T*, T*, int64_t, const T*, bool);
+
+// Kernels for 2, 4, ..., MR rows (index rows / 2, rounded up) and for one or all vectors, so that a
+// narrow edge does not pay for a whole tile.
+template <class T, int V>
+struct GemmMicros {
+    static constexpr GemmMicro<T> at[8] = {nullptr,
+                                           gemm_micro<T, 2, V>,
+                                           gemm_micro<T, 4, V>,
+                                           gemm_micro < T,
+                                           GemmTile<T>::MR >= 6 ? 6 : 4,
+                                           V >,
+                                           gemm_micro < T,
+                                           GemmTile<T>::MR >= 8 ? 8 : 4,
+                                           V >,
+                                           gemm_micro < T,
+                                           GemmTile<T>::MR >= 10 ? 10 : 4,
+                                           V >,
+                                           gemm_micro < T,
+                                           GemmTile<T>::MR >= 12 ? 12 : 4,
+                                           V >
+                                           , gemm_micro < T, GemmTile<T>::MR >= 14 ? 14 : 4, V > };
+};
+
+// ---- the epilogue --------------------------------------------------------------------------------
+
+// Brings a finished tile t [mr, nr] (rows ld apart) to C at (i0, j0), alpha not yet applied.
+template <class T>
+void gemm_store_tile(const GemmOut<T>& o, const T* t, int64_t ld, int64_t i0, int64_t j0,
+                     int64_t mr, int64_t nr, bool first, bool last) {
+    const bool relu = last && o.activation == DL_GEMM_RELU;
+    const bool d = first && o.adds_d(), bias = first && o.bias;
+    for (int64_t i = 0; i < mr; ++i) {
+        T row[4 * Vec<T>::N];
+        T* c = o.c + (i0 + i) * o.rs + j0 * o.cs;
+        for (int64_t j = 0; j < nr; ++j) row[j] = o.alpha * t[i * ld + j];
+        if (!first)
+            for (int64_t j = 0; j < nr; ++j) row[j] += c[j * o.cs];
+        if (d) {
+            const T* p = o.d + (i0 + i) * o.d_rs + j0 * o.d_cs;
+            for (int64_t j = 0; j < nr; ++j) row[j] += o.beta * p[j * o.d_cs];
+        }
+        if (bias) {
+            const T* p = o.bias + (i0 + i) * o.bias_rs + j0 * o.bias_cs;
+            for (int64_t j = 0; j < nr; ++j) row[j] += p[j * o.bias_cs];
+        }
+        if (relu)
+            for (int64_t j = 0; j < nr; ++j) row[j] = row[j] < T(0) ? T(0) : row[j];  // NaN stays
+        if (o.cs == 1)
+            memcpy(c, row, size_t(nr) * sizeof(T));
+        else
+            for (int64_t j = 0; j < nr; ++j) c[j * o.cs] = row[j];
+    }
+}
+
+// C[i0.., j0..] of size [mc, nc] from packed a and b. first/last: which of the blocks of k this is.
+// a_inner: the slivers of A go through the inner loop (A's block stays in L2, a sliver of B in L1).
+template <class T>
+void gemm_macro(const GemmOut<T>& o, const T* a, const T* b, int64_t i0, int64_t mc, int64_t j0,
+                int64_t nc, int64_t kc, bool first, bool last, bool a_inner) {
+    constexpr int MR = GemmTile<T>::MR, NR = GemmTile<T>::NR, N = Vec<T>::N;
+    alignas(64) T tile[MR * NR];
+    const T one = T(1);
+    const bool add = !first || o.accumulates();
+    const bool plain = o.cs == 1 && !(last && o.activation) &&
+                       !(first && (o.bias || (o.adds_d() && !o.accumulates())));
+    const int64_t mt = gemm_div_up(mc, MR), nt = gemm_div_up(nc, NR);
+    for (int64_t t = 0; t < mt * nt; ++t) {
+        const int64_t it = a_inner ? t % mt : t / nt, jt = a_inner ? t / mt : t % nt;
+        const int64_t i = it * MR, j = jt * NR;
+        const int64_t mr = gemm_min(MR, mc - i), nr = gemm_min(NR, nc - j);
+        const bool narrow = nr <= N;
+        const auto micro =
+            (narrow ? GemmMicros<T, 1>::at : GemmMicros<T, GemmTile<T>::NV>::at)[(mr + 1) / 2];
+        const T *as = a + i * kc, *bs = b + j * kc;
+        if (plain && mr % 2 == 0 && nr == (narrow ? N : NR)) {
+            micro(kc, as, bs, o.c + (i0 + i) * o.rs + j0 + j, o.rs, &o.alpha, add);
+        } else {
+            micro(kc, as, bs, tile, NR, &one, false);
+            gemm_store_tile(o, tile, NR, i0 + i, j0 + j, mr, nr, first, last);
+        }
+    }
+}
+
+// ---- loops and threads ---------------------------------------------------------------------------
+
+// A rectangle of C over steps [k_begin, k_end) of the sum (k_begin a multiple of kc).
+template <class T>
+struct GemmRect {
+    int64_t i0, i1, j0, j1, k_begin, k_end, kc;
+};
+
+template <class T, class PA, class PB>
+bool gemm_rect(const PA& pack_a, const PB& pack_b, const GemmOut<T>& out, const GemmRect<T>& r) {
+    typedef GemmTile<T> Tile;
+    const int64_t mc = PA::prepacked ? r.i1 - r.i0 : gemm_min(Tile::MC, r.i1 - r.i0);
+    // B alone stays in L2 when A comes packed; else it streams past A's block.
+    const int64_t nc = gemm_min(PA::prepacked && !PB::prepacked ? Tile::NB : Tile::NC, r.j1 - r.j0);
+    T *abuf = nullptr, *bbuf = nullptr;
+    if (!PA::prepacked)
+        abuf =
+            static_cast<T*>(dl_scratch(size_t(gemm_round_up(mc, Tile::MR) * r.kc) * sizeof(T), 0));
+    if (!PB::prepacked)
+        bbuf =
+            static_cast<T*>(dl_scratch(size_t(gemm_round_up(nc, Tile::NR) * r.kc) * sizeof(T), 1));
+    if ((!PA::prepacked && !abuf) || (!PB::prepacked && !bbuf)) return false;
+    for (int64_t j = r.j0; j < r.j1; j += nc) {
+        const int64_t jn = gemm_min(nc, r.j1 - j);
+        for (int64_t k = r.k_begin; k < r.k_end; k += r.kc) {
+            const int64_t kn = gemm_min(r.kc, r.k_end - k);
+            const bool first = k == r.k_begin, last = k + kn == r.k_end;
+            const T* b = pack_b(bbuf, j, jn, k, kn);
+            for (int64_t i = r.i0; i < r.i1; i += mc) {
+                const int64_t in = gemm_min(mc, r.i1 - i);
+                const T* a = pack_a(abuf, i, in, k, kn);
+                gemm_macro(out, a, b, i, in, j, jn, kn, first, last, !PA::prepacked);
+            }
+        }
+    }
+    return true;
+}
+
+// Rectangles of about bm x bn (multiples of the tile) over C[i0..i1, j0..j1], one task each.
+template <class T, class PA, class PB>
+bool gemm_grid(const PA& pack_a, const PB& pack_b, const GemmOut<T>& out, const GemmRect<T>& all,
+               int64_t bm, int64_t bn) {
+    const int64_t mt = gemm_div_up(all.i1 - all.i0, bm), nt = gemm_div_up(all.j1 - all.j0, bn);
+    int failed = 0;
+    parallel_for(mt * nt, 1, [&](int64_t begin, int64_t end) {
+        for (int64_t t = begin; t < end; ++t) {
+            GemmRect<T> r = all;
+            r.i0 = all.i0 + t / nt * bm, r.i1 = gemm_min(all.i1, r.i0 + bm);
+            r.j0 = all.j0 + t % nt * bn, r.j1 = gemm_min(all.j1, r.j0 + bn);
+            if (!gemm_rect(pack_a, pack_b, out, r)) __atomic_store_n(&failed, 1, __ATOMIC_RELAXED);
+        }
+    });
+    return !failed;
+}
+
+// Length of a block when `size` is cut for `threads`: at most `limit`, a multiple of `unit`, and as
+// many blocks as keep all threads equally busy. Speed alone depends on it.
+DL_INLINE int64_t gemm_block(int64_t size, int64_t limit, int64_t unit, int threads) {
+    int64_t blocks = gemm_div_up(size, limit);
+    if (blocks < 4 * threads) blocks = gemm_round_up(blocks, threads);
+    blocks = gemm_min(blocks, gemm_div_up(size, unit));
+    return gemm_round_up(gemm_div_up(size, blocks), unit);
+}
+
+// Wide C: A is packed ahead by all threads, each task packs its own columns of B.
+template <class T, class PA, class PB>
+bool gemm_wide(int64_t m, int64_t n, int64_t k, const PA& pack_a, const PB& pack_b,
+               const GemmOut<T>& out, int threads) {
+    typedef GemmTile<T> Tile;
+    const int64_t kc = gemm_kc<T>(k), bn = gemm_block(n, Tile::NB, Tile::NR, threads);
+    const int64_t columns = gemm_div_up(n, bn);
+    const int64_t bm =
+        columns >= threads ? m : gemm_block(m, m, Tile::MR, int(threads / columns) + 1);
+    if constexpr (PA::prepacked) {
+        return gemm_grid<T>(pack_a, pack_b, out, {0, m, 0, n, 0, k, kc}, bm, bn);
+    } else {
+        const int64_t step = gemm_max(Tile::SHARED / k / Tile::MR, 1) * Tile::MR;
+        for (int64_t i = 0; i < m; i += step) {
+            const int64_t in = gemm_min(step, m - i);
+            T* buf =
+                static_cast<T*>(dl_scratch(size_t(packed_size<Tile::MR>(in, k)) * sizeof(T), 0));
+            if (!buf) return false;
+            const auto a = pack_all<T, Tile::MR>(buf, pack_a, i, in, k, threads);
+            if (!gemm_grid<T>(a, pack_b, out, {i, i + in, 0, n, 0, k, kc}, bm, bn)) return false;
+        }
+        return true;
+    }
+}
+
+// Tall C: B is packed ahead, each task packs its own rows of A.
+template <class T, class PA, class PB>
+bool gemm_tall(int64_t m, int64_t n, int64_t k, const PA& pack_a, const PB& pack_b,
+               const GemmOut<T>& out, int threads) {
+    typedef GemmTile<T> Tile;
+    const int64_t kc = gemm_kc<T>(k), bm = gemm_block(m, Tile::MC, Tile::MR, threads);
+    const int64_t rows = gemm_div_up(m, bm);
+    const int64_t bn = rows >= threads ? n : gemm_block(n, n, Tile::NR, int(threads / rows) + 1);
+    if constexpr (PB::prepacked) {
+        return gemm_grid<T>(pack_a, pack_b, out, {0, m, 0, n, 0, k, kc}, bm, bn);
+    } else {
+        const int64_t step = gemm_max(Tile::SHARED / k / Tile::NR, 1) * Tile::NR;
+        for (int64_t j = 0; j < n; j += step) {
+            const int64_t jn = gemm_min(step, n - j);
+            T* buf =
+                static_cast<T*>(dl_scratch(size_t(packed_size<Tile::NR>(jn, k)) * sizeof(T), 1));
+            if (!buf) return false;
+            const auto b = pack_all<T, Tile::NR>(buf, pack_b, j, jn, k, threads);
+            if (!gemm_grid<T>(pack_a, b, out, {0, m, j, j + jn, 0, k, kc}, bm, bn)) return false;
+        }
+        return true;
+    }
+}
+
+// Parts into which the sum is cut for a small C: a function of the shape alone.
+template <class T>
+DL_INLINE int64_t gemm_split(int64_t m, int64_t n, int64_t k) {
+    typedef GemmTile<T> Tile;
+    const int64_t tiles = gemm_div_up(m, Tile::MC) * gemm_div_up(n, Tile::NB);
+    const int64_t blocks = gemm_div_up(k, gemm_kc<T>(k));
+    return tiles <= 2 && blocks >= 8 ? gemm_min(16, blocks / 4) : 1;
+}
+
+// Small C, long sum: each task sums a part of k into its own matrix; these are added in order.
+template <class T, class PA, class PB>
+bool gemm_split_k(int64_t m, int64_t n, int64_t k, const PA& pack_a, const PB& pack_b,
+                  const GemmOut<T>& out, int64_t parts, int threads) {
+    const int64_t kc = gemm_kc<T>(k), step = gemm_div_up(gemm_div_up(k, kc), parts) * kc;
+    parts = gemm_div_up(k, step);
+    T* sums = static_cast<T*>(dl_scratch(size_t(parts * m * n) * sizeof(T), 2));
+    if (!sums) return false;
+    int failed = 0;
+    auto body = [&](int64_t begin, int64_t end) {
+        for (int64_t p = begin; p < end; ++p) {
+            const GemmOut<T> part{sums + p * m * n, n, 1};
+            const GemmRect<T> r{0, m, 0, n, p * step, gemm_min(k, (p + 1) * step), kc};
+            if (!gemm_rect(pack_a, pack_b, part, r)) __atomic_store_n(&failed, 1, __ATOMIC_RELAXED);
+        }
+    };
+    if (threads > 1)
+        parallel_for(parts, 1, body);
+    else
+        body(0, parts);
+    if (failed) return false;
+    for (int64_t p = 1; p < parts; ++p)
+        for (int64_t e = 0; e < m * n; ++e) sums[e] += sums[p * m * n + e];
+    constexpr int NR = GemmTile<T>::NR;
+    for (int64_t j = 0; j < n; j += NR)
+        gemm_store_tile(out, sums + j, n, 0, j, m, gemm_min(NR, n - j), true, true);
+    return true;
+}
+
+// The entry; see the top of the file. m, n and k are at least 1.
+template <class T, class PA, class PB>
+bool gemm_packed(int64_t m, int64_t n, int64_t k, const PA& pack_a, const PB& pack_b,
+                 const GemmOut<T>& out, int threads) {
+    const int64_t parts = gemm_split<T>(m, n, k);
+    if (parts > 1) return gemm_split_k(m, n, k, pack_a, pack_b, out, parts, threads);
+    if (threads <= 1 || m * n < (int64_t(1) << 18) / k)
+        return gemm_rect(pack_a, pack_b, out, GemmRect<T>{0, m, 0, n, 0, k, gemm_kc<T>(k)});
+    if (n >= m) return gemm_wide(m, n, k, pack_a, pack_b, out, threads);
+    return gemm_tall(m, n, k, pack_a, pack_b, out, threads);
+}
+
+}  // namespace
