@@ -1,0 +1,504 @@
+// Gather, scatter, advanced indexing, masks, embedding gradient. Sorting is in index_sort.cpp.
+#include "kernels/index.h"
+
+#include "kernels/cpu/index_common.h"
+#include "kernels/cpu/parallel.h"
+
+namespace deeplite::cpu::DL_ISA {
+
+dl_status sort_rows(const dl_sort_args* a);
+dl_status topk_rows(const dl_sort_args* a);
+dl_status kthvalue_rows(const dl_sort_args* a);
+dl_status searchsorted_rows(const dl_searchsorted_args* a);
+
+namespace {
+
+constexpr int64_t kGrain = 16384;  // element moves worth a chunk of their own
+
+inline int64_t at_most(int64_t a, int64_t b) { return a < b ? a : b; }
+inline int64_t at_least(int64_t a, int64_t b) { return a > b ? a : b; }
+
+// f(pointers of the operands, count) over the innermost runs that make up places [begin, end).
+template <class F>
+void for_runs(const dl_iter& it, int64_t begin, int64_t end, const F& f) {
+    int64_t at[DL_MAX_DIMS], flat = begin;
+    char* p[DL_MAX_OPERANDS];
+    for (int o = 0; o < it.noperands; ++o)
+        p[o] = static_cast<char*>(it.data[o]) + iter_offset(it, o, begin);
+    for (int d = 0; d < it.ndim; ++d) {
+        at[d] = flat % it.shape[d];
+        flat /= it.shape[d];
+    }
+    while (begin < end) {
+        const int64_t count = at_most(it.shape[0] - at[0], end - begin);
+        f(p, count);
+        begin += count;
+        if (begin >= end) return;
+        for (int o = 0; o < it.noperands; ++o) p[o] -= at[0] * it.strides[o][0];
+        at[0] = 0;
+        for (int d = 1; d < it.ndim; ++d) {
+            for (int o = 0; o < it.noperands; ++o) p[o] += it.strides[o][d];
+            if (++at[d] < it.shape[d]) break;
+            for (int o = 0; o < it.noperands; ++o) p[o] -= it.shape[d] * it.strides[o][d];
+            at[d] = 0;
+        }
+    }
+}
+
+// True when all of n indices, `stride` bytes apart, are in range.
+bool all_in_range(const char* index, int64_t n, int64_t stride, int64_t size, bool wrap) {
+    const int64_t low = wrap ? -size : 0;
+    const uint64_t span = uint64_t(size - low);
+    uint64_t bad = 0;
+    if (stride == int64_t(sizeof(int64_t))) {
+        const int64_t* p = reinterpret_cast<const int64_t*>(index);
+        for (int64_t i = 0; i < n; ++i) bad |= uint64_t(uint64_t(p[i] - low) >= span);
+    } else {
+        for (int64_t i = 0; i < n; ++i)
+            bad |= uint64_t(uint64_t(*reinterpret_cast<const int64_t*>(index + i * stride) - low) >=
+                            span);
+    }
+    return !bad;
+}
+
+// The dimensions of a gather in one iteration; the indexed operand stands still along the indexed
+// dimension. That dimension becomes the innermost or the second one, whichever walks `other` better.
+dl_iter with_dimension(const dl_gather_args& a, bool innermost) {
+    dl_iter it = a.rest;
+    const int place = innermost ? 0 : 1;
+    for (int d = it.ndim; d > place; --d) {
+        it.shape[d] = it.shape[d - 1];
+        for (int o = 0; o < 3; ++o) it.strides[o][d] = it.strides[o][d - 1];
+    }
+    it.shape[place] = a.count;
+    it.strides[0][place] = 0;
+    it.strides[1][place] = a.stride[1];
+    it.strides[2][place] = a.stride[2];
+    it.ndim += 1;
+    it.noperands = 3;
+    return it;
+}
+
+bool dimension_innermost(const dl_gather_args& a) {
+    const dl_iter& r = a.rest;
+    return r.shape[0] == 1 || a.stride[1] + a.stride[2] < r.strides[1][0] + r.strides[2][0];
+}
+
+dl_status check_gather(const dl_gather_args& a, const dl_iter& it) {
+    int bad = 0;
+    parallel_for(iter_count(it), 4 * kGrain, [&](int64_t begin, int64_t end) {
+        for_runs(it, begin, end, [&](char** p, int64_t n) {
+            if (!all_in_range(p[1], n, it.strides[1][0], a.size, a.wrap))
+                __atomic_store_n(&bad, 1, __ATOMIC_RELAXED);
+        });
+    });
+    return bad ? DL_BAD_INDEX : DL_OK;
+}
+
+dl_status gather(const dl_gather_args* args) {
+    const dl_gather_args& a = *args;
+    if (a.rest.ndim >= DL_MAX_DIMS) return DL_UNSUPPORTED;
+    const dl_iter it = with_dimension(a, dimension_innermost(a));
+    if (iter_count(it) == 0) return DL_OK;
+    if (dl_status s = check_gather(a, it)) return s;
+    const int64_t sx = it.strides[0][0], si = it.strides[1][0], so = it.strides[2][0];
+    return by_width(a.dtype, [&](auto tag) {
+        typedef typename decltype(tag)::type T;
+        parallel_for(iter_count(it), kGrain, [&](int64_t begin, int64_t end) {
+            for_runs(it, begin, end, [&](char** p, int64_t n) {
+                for (int64_t i = 0; i < n; ++i) {
+                    const int64_t raw = *reinterpret_cast<const int64_t*>(p[1] + i * si);
+                    const int64_t k = raw + (raw < 0 ? a.size : 0);
+                    *reinterpret_cast<T*>(p[2] + i * so) =
+                        *reinterpret_cast<const T*>(p[0] + i * sx + k * a.stride[0]);
+                }
+            });
+        });
+        return DL_OK;
+    });
+}
+
+// One block of n columns of a scatter, in order along every column. `fill` writes the neutral element.
+template <class T, int op>
+__attribute__((noinline)) void scatter_columns(const dl_gather_args& a, char* const* p, int64_t n,
+                                               bool along, bool fill) {
+    const dl_iter& r = a.rest;
+    const int64_t outer = along ? n : a.count, inner = along ? a.count : n;
+    const int64_t step[3] = {along ? 0 : r.strides[0][0], along ? a.stride[1] : r.strides[1][0],
+                             along ? a.stride[2] : r.strides[2][0]};
+    const int64_t jump[3] = {along ? r.strides[0][0] : 0, along ? r.strides[1][0] : a.stride[1],
+                             along ? r.strides[2][0] : a.stride[2]};
+    for (int64_t u = 0; u < outer; ++u) {
+        char* x = p[0] + u * jump[0];
+        const char* index = p[1] + u * jump[1];
+        const char* other = p[2] + u * jump[2];
+        for (int64_t v = 0; v < inner; ++v) {
+            const int64_t raw = *reinterpret_cast<const int64_t*>(index + v * step[1]);
+            const int64_t i = raw + (raw < 0 ? a.size : 0);
+            T& place = *reinterpret_cast<T*>(x + v * step[0] + i * a.stride[0]);
+            place = fill ? neutral<op, T>()
+                         : combine<op>(place, *reinterpret_cast<const T*>(other + v * step[2]));
+        }
+    }
+}
+
+typedef void (*columns_fn)(const dl_gather_args&, char* const*, int64_t, bool, bool);
+
+dl_status scatter(const dl_gather_args* args) {
+    const dl_gather_args& a = *args;
+    if (a.rest.ndim >= DL_MAX_DIMS) return DL_UNSUPPORTED;
+    columns_fn columns = nullptr;
+    const dl_status known = by_scatter_op(a.op, [&](auto op) {
+        constexpr int o = decltype(op)::value;
+        const auto choose = [&](auto tag) {
+            columns = scatter_columns<typename decltype(tag)::type, o>;
+            return DL_OK;
+        };
+        return o == DL_SCATTER_SET ? by_width(a.dtype, choose) : by_number(a.dtype, choose);
+    });
+    if (known) return known;
+    const bool along = dimension_innermost(a);
+    const dl_iter it = with_dimension(a, along);
+    if (iter_count(it) == 0) return DL_OK;
+    if (dl_status s = check_gather(a, it)) return s;
+    const int64_t grain = at_least(1, kGrain / at_least(1, a.count));
+    parallel_for(iter_count(a.rest), grain, [&](int64_t begin, int64_t end) {
+        for_runs(a.rest, begin, end, [&](char** p, int64_t n) {
+            if (a.op != DL_SCATTER_SET && a.exclude_self) columns(a, p, n, along, true);
+            columns(a, p, n, along, false);
+        });
+    });
+    return DL_OK;
+}
+
+// Byte offsets in `indexed` of all positions, in scratch; null (and why) when that cannot be.
+const int64_t* position_offsets(const dl_advanced_args& a, dl_status* status) {
+    int64_t* offsets = static_cast<int64_t*>(dl_scratch(size_t(a.n) * sizeof(int64_t), 0));
+    *status = offsets ? DL_OK : DL_OUT_OF_MEMORY;
+    if (!offsets) return nullptr;
+    int bad = 0;
+    parallel_for(a.n, 2 * kGrain, [&](int64_t begin, int64_t end) {
+        for (int d = 0; d < a.nindex; ++d) {
+            const int64_t* index = a.index[d];
+            const int64_t size = a.size[d], stride = a.stride[d];
+            if (!all_in_range(reinterpret_cast<const char*>(index + begin), end - begin,
+                              sizeof(int64_t), size, a.wrap))
+                __atomic_store_n(&bad, 1, __ATOMIC_RELAXED);
+            for (int64_t p = begin; p < end; ++p) {
+                const uint64_t k = uint64_t(index[p] + (index[p] < 0 ? size : 0));
+                const int64_t offset = int64_t(k * uint64_t(stride));  // a bad one may overflow
+                offsets[p] = d ? int64_t(uint64_t(offsets[p]) + uint64_t(offset)) : offset;
+            }
+        }
+    });
+    if (bad) *status = DL_BAD_INDEX;
+    return bad ? nullptr : offsets;
+}
+
+// How slices are cut: runs along the innermost sliced dimension, or single elements when the
+// positions lie closer together in `other` than the elements of a slice.
+struct SliceCut {
+    int from;      // rows count dimensions [from, ndim)
+    int64_t run;   // elements in a run
+    int64_t rows;  // runs in a slice
+    int64_t run_stride[2];
+    explicit SliceCut(const dl_advanced_args& a) {
+        const dl_iter& s = a.slices;
+        const bool single = s.shape[0] == 1 || (a.n > 1 && a.other_stride < s.strides[1][0]);
+        from = single ? 0 : 1;
+        run = single ? 1 : s.shape[0];
+        rows = iter_count(s, from);
+        run_stride[0] = single ? 0 : s.strides[0][0];
+        run_stride[1] = single ? 0 : s.strides[1][0];
+    }
+};
+
+template <class T>
+void copy_run(const char* x, char* out, int64_t n, int64_t sx, int64_t so) {
+    if (n == 1) {
+        *reinterpret_cast<T*>(out) = *reinterpret_cast<const T*>(x);
+    } else if (sx == sizeof(T) && so == sizeof(T)) {
+        memcpy(out, x, size_t(n) * sizeof(T));
+    } else {
+        for (int64_t i = 0; i < n; ++i)
+            *reinterpret_cast<T*>(out + i * so) = *reinterpret_cast<const T*>(x + i * sx);
+    }
+}
+
+// Places [begin, end) of rows x positions.
+template <class T>
+__attribute__((noinline)) void get_range(const dl_advanced_args& a, const SliceCut& cut,
+                                         const int64_t* offsets, int64_t begin, int64_t end) {
+    while (begin < end) {
+        const int64_t row = begin / a.n, first = begin % a.n;
+        const int64_t last = at_most(a.n, first + end - begin);
+        const char* from =
+            static_cast<const char*>(a.slices.data[0]) + iter_offset(a.slices, 0, row, cut.from);
+        char* to = static_cast<char*>(a.slices.data[1]) + iter_offset(a.slices, 1, row, cut.from);
+        for (int64_t p = first; p < last; ++p)
+            copy_run<T>(from + offsets[p], to + p * a.other_stride, cut.run, cut.run_stride[0],
+                        cut.run_stride[1]);
+        begin += last - first;
+    }
+}
+
+dl_status index_get(const dl_advanced_args* args) {
+    const dl_advanced_args& a = *args;
+    if (a.n == 0 || iter_count(a.slices) == 0) return DL_OK;
+    dl_status status;
+    const int64_t* offsets = position_offsets(a, &status);
+    if (!offsets) return status;
+    const SliceCut cut(a);
+    return by_width(a.dtype, [&](auto tag) {
+        const int64_t grain = at_least(1, kGrain / cut.run);
+        parallel_for(cut.rows * a.n, grain, [&](int64_t begin, int64_t end) {
+            get_range<typename decltype(tag)::type>(a, cut, offsets, begin, end);
+        });
+        return DL_OK;
+    });
+}
+
+template <class T, int op>
+void put_run(char* x, const char* other, int64_t n, int64_t sx, int64_t so) {
+    if (n > 1 && sx == sizeof(T) && so == sizeof(T)) {
+        T* to = reinterpret_cast<T*>(x);
+        const T* from = reinterpret_cast<const T*>(other);
+        for (int64_t i = 0; i < n; ++i) to[i] = combine<op>(to[i], from[i]);
+    } else {
+        for (int64_t i = 0; i < n; ++i) {
+            T& place = *reinterpret_cast<T*>(x + i * sx);
+            place = combine<op>(place, *reinterpret_cast<const T*>(other + i * so));
+        }
+    }
+}
+
+// Row `row` of the slices, for the positions whose offset hashes to `owner` of `owners`, in order.
+template <class T, int op>
+__attribute__((noinline)) void put_row(const dl_advanced_args& a, const SliceCut& cut,
+                                       const int64_t* offsets, int64_t row, int64_t owner,
+                                       int64_t owners) {
+    char* x = static_cast<char*>(a.slices.data[0]) + iter_offset(a.slices, 0, row, cut.from);
+    const char* other =
+        static_cast<const char*>(a.slices.data[1]) + iter_offset(a.slices, 1, row, cut.from);
+    for (int64_t p = 0; p < a.n; ++p) {
+        const uint64_t hash = (uint64_t(offsets[p]) * 0x9e3779b97f4a7c15ull) >> 32;
+        if (owners > 1 && int64_t(hash % uint64_t(owners)) != owner) continue;
+        put_run<T, op>(x + offsets[p], other + p * a.other_stride, cut.run, cut.run_stride[0],
+                       cut.run_stride[1]);
+    }
+}
+
+typedef void (*put_row_fn)(const dl_advanced_args&, const SliceCut&, const int64_t*, int64_t,
+                           int64_t, int64_t);
+
+// Every place must see its updates in order: either each chunk owns rows of the slices, or it owns the
+// positions whose offset hashes to it.
+void put_all(const dl_advanced_args& a, const int64_t* offsets, put_row_fn put) {
+    const SliceCut cut(a);
+    if (cut.rows >= 8) {
+        const int64_t grain = at_least(1, kGrain / at_least(1, a.n * cut.run));
+        parallel_for(cut.rows, grain, [&](int64_t begin, int64_t end) {
+            for (int64_t row = begin; row < end; ++row) put(a, cut, offsets, row, 0, 1);
+        });
+        return;
+    }
+    const int64_t work = cut.run * cut.rows;  // per position
+    const int64_t owners = work < 16 ? 1 : at_least(1, at_most(16, a.n * work / kGrain));
+    parallel_for(owners, 1, [&](int64_t begin, int64_t end) {
+        for (int64_t owner = begin; owner < end; ++owner)
+            for (int64_t row = 0; row < cut.rows; ++row) put(a, cut, offsets, row, owner, owners);
+    });
+}
+
+dl_status index_put(const dl_advanced_args* args) {
+    const dl_advanced_args& a = *args;
+    put_row_fn put = nullptr;
+    const dl_status known = by_scatter_op(a.op, [&](auto op) {
+        constexpr int o = decltype(op)::value;
+        const auto choose = [&](auto tag) {
+            put = put_row<typename decltype(tag)::type, o>;
+            return DL_OK;
+        };
+        return o == DL_SCATTER_SET ? by_width(a.dtype, choose) : by_number(a.dtype, choose);
+    });
+    if (known) return known;
+    if (a.n == 0 || iter_count(a.slices) == 0) return DL_OK;
+    dl_status status;
+    const int64_t* offsets = position_offsets(a, &status);
+    if (!offsets) return status;
+    put_all(a, offsets, put);
+    return DL_OK;
+}
+
+// Masks are cut into at most kMaskChunks pieces; the counts of the pieces say where each one writes.
+constexpr int kMaskChunks = 256;
+
+int64_t mask_grain(int64_t n) { return at_least(4 * kGrain, (n + kMaskChunks - 1) / kMaskChunks); }
+
+int64_t count_set(const uint8_t* mask, int64_t n) {
+    int64_t total = 0;
+    while (n > 0) {
+        const int64_t block = at_most(n, 1 << 20);
+        uint32_t set = 0;
+        for (int64_t i = 0; i < block; ++i) set += mask[i] != 0;
+        total += set;
+        mask += block;
+        n -= block;
+    }
+    return total;
+}
+
+// starts[c] = how many are set before chunk c; returns how many in all.
+int64_t chunk_starts(const uint8_t* mask, int64_t n, int64_t* starts) {
+    const int64_t grain = mask_grain(n);
+    parallel_for(n, grain, [&](int64_t begin, int64_t end) {
+        starts[begin / grain] = count_set(mask + begin, end - begin);
+    });
+    int64_t total = 0;
+    for (int64_t c = 0; c * grain < n; ++c) {
+        const int64_t count = starts[c];
+        starts[c] = total;
+        total += count;
+    }
+    return total;
+}
+
+// f(i, number among the set ones) for every set place.
+template <class F>
+dl_status for_set(const dl_mask_args& a, const F& f) {
+    int64_t starts[kMaskChunks];
+    if (chunk_starts(a.mask, a.n, starts) != a.count) return DL_FAILED;
+    const int64_t grain = mask_grain(a.n);
+    parallel_for(a.n, grain, [&](int64_t begin, int64_t end) {
+        int64_t k = starts[begin / grain];
+        for (int64_t i = begin; i < end; ++i)
+            if (a.mask[i]) f(i, k++);
+    });
+    return DL_OK;
+}
+
+dl_status mask_count(const uint8_t* mask, int64_t n, int64_t* count) {
+    int64_t starts[kMaskChunks];
+    *count = chunk_starts(mask, n, starts);
+    return DL_OK;
+}
+
+dl_status nonzero(const dl_mask_args* args) {
+    const dl_mask_args& a = *args;
+    return for_set(a, [&](int64_t i, int64_t k) {
+        for (int d = a.ndim - 1; d > 0; --d) {
+            a.coordinates[d * a.count + k] = i % a.shape[d];
+            i /= a.shape[d];
+        }
+        if (a.ndim > 0) a.coordinates[k] = i;
+    });
+}
+
+dl_status masked_select(const dl_mask_args* args) {
+    const dl_mask_args& a = *args;
+    return by_width(a.dtype, [&](auto tag) {
+        typedef typename decltype(tag)::type T;
+        const T* x = static_cast<const T*>(a.data);
+        T* out = static_cast<T*>(a.packed);
+        return for_set(a, [&](int64_t i, int64_t k) { out[k] = x[i]; });
+    });
+}
+
+dl_status masked_scatter(const dl_mask_args* args) {
+    const dl_mask_args& a = *args;
+    return by_width(a.dtype, [&](auto tag) {
+        typedef typename decltype(tag)::type T;
+        T* x = static_cast<T*>(a.data);
+        const T* source = static_cast<const T*>(a.packed);
+        return for_set(a, [&](int64_t i, int64_t k) { x[i] = source[k]; });
+    });
+}
+
+// dweight rows [first, last): zero them, then one pass over the indices.
+template <class T>
+void embedding_rows(const dl_embedding_backward_args& a, const int64_t* seen, int64_t first,
+                    int64_t last) {
+    T* dw = static_cast<T*>(a.dweight);
+    memset(dw + first * a.width, 0, size_t((last - first) * a.width) * sizeof(T));
+    for (int64_t i = 0; i < a.n; ++i) {
+        const int64_t row = a.index[i];
+        if (row < first || row >= last || row == a.padding_idx) continue;
+        const T scale = seen ? T(1) / T(seen[row]) : T(1);
+        const T* dy = static_cast<const T*>(a.dy) + i * a.width;
+        T* to = dw + row * a.width;
+        for (int64_t j = 0; j < a.width; ++j) to[j] += dy[j] * scale;
+    }
+}
+
+dl_status embedding_backward(const dl_embedding_backward_args* args) {
+    const dl_embedding_backward_args& a = *args;
+    if (a.dtype != DL_F32 && a.dtype != DL_F64) return DL_UNSUPPORTED;
+    if (!all_in_range(reinterpret_cast<const char*>(a.index), a.n, sizeof(int64_t), a.rows, false))
+        return DL_BAD_INDEX;
+    int64_t* seen = nullptr;
+    if (a.scale_by_freq) {
+        const size_t bytes = size_t(a.rows) * sizeof(int64_t);
+        seen = static_cast<int64_t*>(dl_scratch(bytes, 0));
+        if (!seen) return DL_OUT_OF_MEMORY;
+        memset(seen, 0, bytes);
+        for (int64_t i = 0; i < a.n; ++i) ++seen[a.index[i]];
+    }
+    const int64_t work = (a.n + a.rows) * a.width;
+    const int64_t owners = a.width < 16 ? 1 : at_least(1, at_most(16, work / kGrain));
+    parallel_for(owners, 1, [&](int64_t begin, int64_t end) {
+        const int64_t first = begin * a.rows / owners, last = end * a.rows / owners;
+        if (a.dtype == DL_F32)
+            embedding_rows<float>(a, seen, first, last);
+        else
+            embedding_rows<double>(a, seen, first, last);
+    });
+    return DL_OK;
+}
+
+dl_status triangle(const dl_triangle_args* args) {
+    const dl_triangle_args& a = *args;
+    return by_width(a.dtype, [&](auto tag) {
+        typedef typename decltype(tag)::type T;
+        const int64_t grain = at_least(1, kGrain / at_least(1, a.cols));
+        parallel_for(a.batch * a.rows, grain, [&](int64_t begin, int64_t end) {
+            for (int64_t r = begin; r < end; ++r) {
+                const T* x = static_cast<const T*>(a.x) + r * a.cols;
+                T* out = static_cast<T*>(a.out) + r * a.cols;
+                // columns [lo, hi) stay
+                const int64_t edge = r % a.rows + a.k + (a.upper ? 0 : 1);
+                const int64_t cut = at_least(0, at_most(a.cols, edge));
+                const int64_t lo = a.upper ? cut : 0, hi = a.upper ? a.cols : cut;
+                memset(out, 0, size_t(lo) * sizeof(T));
+                if (out != x) memcpy(out + lo, x + lo, size_t(hi - lo) * sizeof(T));
+                memset(out + hi, 0, size_t(a.cols - hi) * sizeof(T));
+            }
+        });
+        return DL_OK;
+    });
+}
+
+}  // namespace
+
+const dl_index_table* index_table() {
+    static const dl_index_table table = {
+        .gather = gather,
+        .scatter = scatter,
+        .index_get = index_get,
+        .index_put = index_put,
+        .mask_count = mask_count,
+        .nonzero = nonzero,
+        .masked_select = masked_select,
+        .masked_scatter = masked_scatter,
+        .embedding_backward = embedding_backward,
+        .sort = sort_rows,
+        .topk = topk_rows,
+        .kthvalue = kthvalue_rows,
+        .searchsorted = searchsorted_rows,
+        .runs = nullptr,  // the plain ones are as fast as it gets
+        .argsort_rows = nullptr,
+        .triangle = triangle,
+    };
+    return &table;
+}
+
+}  // namespace deeplite::cpu::DL_ISA
