@@ -8,6 +8,10 @@
 #include <stdint.h>
 #include <string.h>
 
+#if defined(__x86_64__) || defined(__i386__)
+#include <immintrin.h>
+#endif
+
 #define DL_CONCAT_(a, b) a##b
 #define DL_CONCAT(a, b) DL_CONCAT_(a, b)
 
@@ -37,6 +41,7 @@ typedef Vec<int32_t>::type vi32;
 typedef Vec<int64_t>::type vi64;
 typedef Vec<uint32_t>::type vu32;
 typedef Vec<uint64_t>::type vu64;
+typedef float vf32_half __attribute__((vector_size(DL_VEC_BYTES / 2)));  // as many lanes as vf64
 
 template <class T>
 DL_INLINE typename Vec<T>::type vload(const T* p) {
@@ -51,15 +56,30 @@ DL_INLINE typename Vec<T>::type vset1(T x) {
     return x - typename Vec<T>::type{};  // broadcast; x - 0 keeps the sign of -0.0
 }
 // The first n lanes from memory, the rest `fill`; and the first n lanes to memory. 0 <= n <= N.
+// Memory beyond lane n is not touched.
 template <class T>
 DL_INLINE typename Vec<T>::type vload_n(const T* p, int64_t n, T fill = T(0)) {
     typename Vec<T>::type v = vset1<T>(fill);
-    memcpy(&v, p, size_t(n) * sizeof(T));
+#if defined(__AVX512F__) && DL_VEC_BYTES == 64
+    if constexpr (sizeof(T) == 4)
+        return (typename Vec<T>::type)_mm512_mask_loadu_epi32((__m512i)v, __mmask16((1u << n) - 1),
+                                                              p);
+    if constexpr (sizeof(T) == 8)
+        return (typename Vec<T>::type)_mm512_mask_loadu_epi64((__m512i)v, __mmask8((1u << n) - 1),
+                                                              p);
+#endif
+    for (int64_t i = 0; i < n; ++i) v[i] = p[i];
     return v;
 }
 template <class T>
 DL_INLINE void vstore_n(T* p, typename Vec<T>::type v, int64_t n) {
-    memcpy(p, &v, size_t(n) * sizeof(T));
+#if defined(__AVX512F__) && DL_VEC_BYTES == 64
+    if constexpr (sizeof(T) == 4)
+        return _mm512_mask_storeu_epi32(p, __mmask16((1u << n) - 1), (__m512i)v);
+    if constexpr (sizeof(T) == 8)
+        return _mm512_mask_storeu_epi64(p, __mmask8((1u << n) - 1), (__m512i)v);
+#endif
+    for (int64_t i = 0; i < n; ++i) p[i] = v[i];
 }
 // max/min as the hardware does them: (a > b ? a : b), so a NaN in `a` gives b.
 template <class V>
@@ -78,6 +98,75 @@ DL_INLINE T vreduce_add(typename Vec<T>::type v) {
     for (int w = Vec<T>::N / 2; w > 0; w /= 2)
         for (int i = 0; i < w; ++i) lanes[i] += lanes[i + w];
     return lanes[0];
+}
+// Whether any lane of a mask (of ints, as comparisons give) is set.
+template <class M>
+DL_INLINE bool vany(M mask) {
+#if defined(__AVX512F__) && DL_VEC_BYTES == 64
+    return _mm512_test_epi32_mask((__m512i)mask, (__m512i)mask) != 0;
+#elif defined(__AVX2__) && DL_VEC_BYTES == 32
+    return _mm256_movemask_epi8((__m256i)mask) != 0;
+#elif defined(__SSE2__) && DL_VEC_BYTES == 16
+    return _mm_movemask_epi8((__m128i)mask) != 0;
+#else
+    uint64_t words[DL_VEC_BYTES / 8], any = 0;
+    memcpy(words, &mask, sizeof mask);
+    for (uint64_t w : words) any |= w;
+    return any != 0;
+#endif
+}
+// Square root of each lane, correctly rounded.
+DL_INLINE vf32 vsqrt(vf32 x) {
+#if defined(__AVX512F__) && DL_VEC_BYTES == 64
+    return (vf32)_mm512_maskz_sqrt_ps(0xffff, (__m512)x);
+#elif defined(__AVX2__) && DL_VEC_BYTES == 32
+    return (vf32)_mm256_sqrt_ps((__m256)x);
+#elif defined(__SSE2__) && DL_VEC_BYTES == 16
+    return (vf32)_mm_sqrt_ps((__m128)x);
+#else
+    for (int i = 0; i < Vec<float>::N; ++i) x[i] = __builtin_sqrtf(x[i]);
+    return x;
+#endif
+}
+DL_INLINE vf64 vsqrt(vf64 x) {
+#if defined(__AVX512F__) && DL_VEC_BYTES == 64
+    return (vf64)_mm512_maskz_sqrt_pd(0xff, (__m512d)x);
+#elif defined(__AVX2__) && DL_VEC_BYTES == 32
+    return (vf64)_mm256_sqrt_pd((__m256d)x);
+#elif defined(__SSE2__) && DL_VEC_BYTES == 16
+    return (vf64)_mm_sqrt_pd((__m128d)x);
+#else
+    for (int i = 0; i < Vec<double>::N; ++i) x[i] = __builtin_sqrt(x[i]);
+    return x;
+#endif
+}
+// The lower and the upper half of the lanes, widened to double; and back, rounded to float.
+DL_INLINE vf64 vwiden_lo(vf32 x) {
+    vf32_half h;
+    memcpy(&h, &x, sizeof h);
+    return __builtin_convertvector(h, vf64);
+}
+DL_INLINE vf64 vwiden_hi(vf32 x) {
+    vf32_half h;
+    memcpy(&h, reinterpret_cast<const char*>(&x) + sizeof h, sizeof h);
+    return __builtin_convertvector(h, vf64);
+}
+DL_INLINE vf32 vnarrow(vf64 lo, vf64 hi) {
+    vf32_half l = __builtin_convertvector(lo, vf32_half),
+              h = __builtin_convertvector(hi, vf32_half);
+    vf32 x;
+    memcpy(&x, &l, sizeof l);
+    memcpy(reinterpret_cast<char*>(&x) + sizeof l, &h, sizeof h);
+    return x;
+}
+// The low 32 bits of each lane of two vectors, joined.
+DL_INLINE vi32 vnarrow_int(vi64 lo, vi64 hi) {
+    typedef int32_t half __attribute__((vector_size(DL_VEC_BYTES / 2)));
+    half l = __builtin_convertvector(lo, half), h = __builtin_convertvector(hi, half);
+    vi32 x;
+    memcpy(&x, &l, sizeof l);
+    memcpy(reinterpret_cast<char*>(&x) + sizeof l, &h, sizeof h);
+    return x;
 }
 
 }  // namespace
