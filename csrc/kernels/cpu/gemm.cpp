@@ -55,7 +55,7 @@ bool multiply(SmallProblem<T> p, int threads) {
     }
     if (p.m * p.n < (int64_t(1) << 15) / p.k) threads = 1;
     // The narrow side goes to A, where the small paths expect it.
-    const bool narrow = p.m <= 2 * kSmallRows || p.n <= 2 * kSmallRows;
+    const bool narrow = p.m <= kSmallNarrow || p.n <= kSmallNarrow;
     if (narrow ? p.m > p.n : (p.out.cs != 1 && p.out.rs == 1)) transpose(p);
     const SmallPath path = small_path(p);
     if (path != kSmallNone) return gemm_small(path, p, threads);

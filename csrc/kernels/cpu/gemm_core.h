@@ -128,8 +128,9 @@ void pack_sliver(T* dst, const T* src, int64_t wn, int64_t ws, int64_t kc, int64
         return;
     }
     int64_t w = 0;
-    if (ks == 1) {
-        for (; w + 4 <= wn; w += 4) {
+    if (ks == 1 && wn >= 4) {
+        for (; w < wn; w += 4) {
+            w = gemm_min(w, wn - 4);  // the last group may overlap the one before
             int64_t k = 0;
             for (; k + 4 <= kc; k += 4) transpose4<T, W>(dst + k * W + w, src + w * ws + k, ws);
             for (; k < kc; ++k)
@@ -196,12 +197,13 @@ Prepacked<T, W> pack_all(T* data, const P& pack, int64_t w0, int64_t wn, int64_t
 
 // ---- the micro-kernel ----------------------------------------------------------------------------
 
-// c[R, V vectors] = alpha * a @ b (+ c when add): a is one sliver of A, b one of B. alpha comes by
-// pointer: as a value it would hold one of the registers that the loop needs.
+// c[R, V vectors] = alpha * a @ b (+ c when add): a is one sliver of A; rows of b lie ldb apart (NR
+// when packed). alpha comes by pointer: as a value it would hold one of the registers the loop needs.
 template <class T, int R, int V>
-void gemm_micro(int64_t kc, const T* a, const T* b, T* c, int64_t ldc, const T* alpha, bool add) {
+void gemm_micro(int64_t kc, const T* a, const T* b, int64_t ldb, T* c, int64_t ldc, const T* alpha,
+                bool add) {
     typedef typename Vec<T>::type vec;
-    constexpr int MR = GemmTile<T>::MR, NR = GemmTile<T>::NR, N = Vec<T>::N;
+    constexpr int MR = GemmTile<T>::MR, N = Vec<T>::N;
     vec acc[R][V];
 #pragma GCC unroll 16
     for (int i = 0; i < R; ++i) {
@@ -209,10 +211,13 @@ void gemm_micro(int64_t kc, const T* a, const T* b, T* c, int64_t ldc, const T* 
 #pragma GCC unroll 4
         for (int v = 0; v < V; ++v) acc[i][v] = vec{};
     }
-    for (int64_t k = 0; k < kc; ++k, a += MR, b += NR) {
+    for (int64_t k = 0; k < kc; ++k, a += MR, b += ldb) {
         vec bv[V];
 #pragma GCC unroll 4
-        for (int v = 0; v < V; ++v) bv[v] = *reinterpret_cast<const vec*>(b + v * N);
+        for (int v = 0; v < V; ++v) {
+            __builtin_prefetch(b + 8 * ldb + v * N);
+            bv[v] = vload(b + v * N);
+        }
 #pragma GCC unroll 16
         for (int i = 0; i < R; ++i) {
             const vec av = vset1(a[i]);
@@ -231,7 +236,7 @@ void gemm_micro(int64_t kc, const T* a, const T* b, T* c, int64_t ldc, const T* 
 }
 
 template <class T>
-using GemmMicro = void (*)(int64_t, const T*, const T*, T*, int64_t, const T*, bool);
+using GemmMicro = void (*)(int64_t, const T*, const T*, int64_t, T*, int64_t, const T*, bool);
 
 // Kernels for 2, 4, ..., MR rows (index rows / 2, rounded up) and for one or all vectors, so that a
 // narrow edge does not pay for a whole tile.
@@ -307,9 +312,9 @@ void gemm_macro(const GemmOut<T>& o, const T* a, const T* b, int64_t i0, int64_t
             (narrow ? GemmMicros<T, 1>::at : GemmMicros<T, GemmTile<T>::NV>::at)[(mr + 1) / 2];
         const T *as = a + i * kc, *bs = b + j * kc;
         if (plain && mr % 2 == 0 && nr == (narrow ? N : NR)) {
-            micro(kc, as, bs, o.c + (i0 + i) * o.rs + j0 + j, o.rs, &o.alpha, add);
+            micro(kc, as, bs, NR, o.c + (i0 + i) * o.rs + j0 + j, o.rs, &o.alpha, add);
         } else {
-            micro(kc, as, bs, tile, NR, &one, false);
+            micro(kc, as, bs, NR, tile, NR, &one, false);
             gemm_store_tile(o, tile, NR, i0 + i, j0 + j, mr, nr, first, last);
         }
     }

@@ -8,8 +8,31 @@
 
 namespace {
 
-constexpr int kSmallRows = DL_VEC_BYTES == 64 ? 6 : 3;  // rows of a direct tile, 4 vectors wide
+constexpr int kFewRows = DL_VEC_BYTES == 64 ? 6 : 3;  // rows of a direct tile, 4 vectors wide
+constexpr int kSmallNarrow = 2 * DL_GEMM_MR;          // no packing of B up to so many rows of A
 constexpr int kAxpyColumns = 512;
+
+// out[j] = sum of the lanes of acc[j], in the same order for every j.
+template <class T>
+DL_INLINE void gemm_sum4(const typename Vec<T>::type* acc, T* out) {
+    if constexpr (Vec<T>::N < 4) {
+        for (int j = 0; j < 4; ++j) out[j] = vreduce_add<T>(acc[j]);
+    } else {
+        typedef T v4 __attribute__((vector_size(4 * sizeof(T))));
+        T lanes[16];
+        for (int j = 0; j < 4; ++j) {
+            v4 part[Vec<T>::N / 4];
+            memcpy(part, acc + j, sizeof part);
+            for (int h = Vec<T>::N / 8; h > 0; h /= 2)
+                for (int i = 0; i < h; ++i) part[i] += part[i + h];
+            memcpy(lanes + 4 * j, part, sizeof(v4));
+        }
+        T columns[16];
+        transpose4<T, 4>(columns, lanes, 4);
+        for (int j = 0; j < 4; ++j)
+            out[j] = (columns[j] + columns[8 + j]) + (columns[4 + j] + columns[12 + j]);
+    }
+}
 
 // t[i * RJ + j] = sum over k of a[i][k] * b[j][k], rows lda and ldb apart.
 template <class T, int RI, int RJ>
@@ -37,8 +60,15 @@ void gemm_dot_tile(int64_t k, const T* a, int64_t lda, const T* b, int64_t ldb, 
     for (; s < k; ++s)
         for (int i = 0; i < RI; ++i)
             for (int j = 0; j < RJ; ++j) tail[i][j] += a[i * lda + s] * b[j * ldb + s];
-    for (int i = 0; i < RI; ++i)
-        for (int j = 0; j < RJ; ++j) t[i * RJ + j] = vreduce_add<T>(acc[i][j]) + tail[i][j];
+#pragma GCC unroll 4
+    for (int i = 0; i < RI; ++i) {
+        T sums[4];
+        if (RJ == 4)
+            gemm_sum4<T>(acc[i], sums);
+        else
+            sums[0] = vreduce_add<T>(acc[i][0]);
+        for (int j = 0; j < RJ; ++j) t[i * RJ + j] = sums[j] + tail[i][j];
+    }
 }
 
 // a [m, k] and b [n, k], both contiguous along k -> C[.., j0..j1].
@@ -110,7 +140,10 @@ void gemm_direct_tile(int64_t k, const T* a, int64_t rs, int64_t ks, const T* b,
     for (int64_t s = 0; s < k; ++s, a += ks, b += ldb) {
         vec bv[V];
 #pragma GCC unroll 4
-        for (int v = 0; v < V; ++v) bv[v] = vload(b + v * N);
+        for (int v = 0; v < V; ++v) {
+            __builtin_prefetch(b + 8 * ldb + v * N);  // rows may lie pages apart: help the hardware
+            bv[v] = vload(b + v * N);
+        }
 #pragma GCC unroll 8
         for (int i = 0; i < R; ++i) {
             const vec av = vset1(a[i * rs]);
@@ -133,23 +166,32 @@ struct GemmDirects {
                                             gemm_direct_tile<T, 2, V>,
                                             gemm_direct_tile<T, 3, V>,
                                             gemm_direct_tile < T,
-                                            kSmallRows >= 4 ? 4 : 3,
+                                            kFewRows >= 4 ? 4 : 3,
                                             V >,
                                             gemm_direct_tile < T,
-                                            kSmallRows >= 5 ? 5 : 3,
+                                            kFewRows >= 5 ? 5 : 3,
                                             V >
-                                            , gemm_direct_tile < T, kSmallRows >= 6 ? 6 : 3, V > };
+                                            , gemm_direct_tile < T, kFewRows >= 6 ? 6 : 3, V > };
 };
+
+// The last n < N columns of B, padded with zeros: a whole vector would read past the end.
+template <class T>
+void gemm_pad_columns(T* edge, const T* b, int64_t ldb, int64_t k, int64_t n) {
+    constexpr int N = Vec<T>::N;
+    for (int64_t s = 0; s < k; ++s) {
+        for (int64_t c = 0; c < n; ++c) edge[s * N + c] = b[s * ldb + c];
+        for (int64_t c = n; c < N; ++c) edge[s * N + c] = T(0);
+    }
+}
 
 // C[.., j0..j1] from a [m, k] of any strides and b [k, n] with contiguous rows.
 template <class T>
-bool gemm_direct_columns(int64_t m, int64_t k, const T* a, int64_t rs, int64_t ks, const T* b,
+void gemm_direct_columns(int64_t m, int64_t k, const T* a, int64_t rs, int64_t ks, const T* b,
                          int64_t ldb, const GemmOut<T>& o, int64_t j0, int64_t j1) {
     constexpr int N = Vec<T>::N, W = 4 * N;
-    constexpr int64_t KB =
-        256;  // steps whose pages of B the TLB remembers from one tile to the next
-    alignas(64) T tile[kSmallRows * W];
-    const int64_t groups = gemm_div_up(m, kSmallRows);
+    constexpr int64_t KB = 256;  // steps whose pages of B the TLB remembers for the next tile
+    alignas(64) T tile[kFewRows * W], edge[KB * N];
+    const int64_t groups = gemm_div_up(m, kFewRows);
     for (int64_t k0 = 0; k0 < k; k0 += KB) {
         const int64_t kn = gemm_min(KB, k - k0);
         for (int64_t j = j0; j < j1;) {
@@ -157,12 +199,8 @@ bool gemm_direct_columns(int64_t m, int64_t k, const T* a, int64_t rs, int64_t k
             if (nr < W && nr > N) nr = N;
             const T* bt = b + k0 * ldb + j;
             int64_t bs = ldb;
-            alignas(64) T edge[KB * N];
-            if (nr < N) {  // the last few columns, padded: a whole vector would read past the end
-                for (int64_t s = 0; s < kn; ++s) {
-                    for (int64_t c = 0; c < nr; ++c) edge[s * N + c] = bt[s * ldb + c];
-                    for (int64_t c = nr; c < N; ++c) edge[s * N + c] = T(0);
-                }
+            if (nr < N) {
+                gemm_pad_columns(edge, bt, ldb, kn, nr);
                 bt = edge, bs = N;
             }
             const auto kernels = nr == W ? GemmDirects<T, 4>::at : GemmDirects<T, 1>::at;
@@ -175,11 +213,44 @@ bool gemm_direct_columns(int64_t m, int64_t k, const T* a, int64_t rs, int64_t k
             j += nr;
         }
     }
-    return true;
 }
 
-// Which of the three applies.
-enum SmallPath { kSmallNone, kSmallDot, kSmallAxpy, kSmallDirect };
+// Rows of the next of `groups` groups that share m rows evenly.
+DL_INLINE int64_t gemm_rows_of(int64_t m, int64_t groups) { return gemm_div_up(m, groups); }
+
+// The same for more rows, through the packed core's micro-kernel: a packed in slivers of MR rows over the
+// whole sum (`sliver` elements apart), B read where it lies.
+template <class T>
+void gemm_rows_columns(int64_t m, int64_t k, const T* a, int64_t sliver, const T* b, int64_t ldb,
+                       const GemmOut<T>& o, int64_t j0, int64_t j1) {
+    constexpr int N = Vec<T>::N, MR = GemmTile<T>::MR, NR = GemmTile<T>::NR;
+    constexpr int64_t KB = 256;
+    const int64_t groups = gemm_div_up(m, MR);
+    alignas(64) T tile[MR * NR], edge[KB * N];
+    const T one = T(1);
+    for (int64_t k0 = 0; k0 < k; k0 += KB) {
+        const int64_t kn = gemm_min(KB, k - k0);
+        for (int64_t j = j0, nr; j < j1; j += nr) {
+            nr = gemm_min(NR, j1 - j);
+            if (nr < NR && nr > N) nr = N;
+            const T* bt = b + k0 * ldb + j;
+            const bool pad = nr < N;
+            if (pad) gemm_pad_columns(edge, bt, ldb, kn, nr);
+            const auto kernels =
+                nr == NR ? GemmMicros<T, GemmTile<T>::NV>::at : GemmMicros<T, 1>::at;
+            for (int64_t g = 0, i = 0; g < groups; ++g) {
+                const int64_t mr = gemm_rows_of(m - i, groups - g);
+                kernels[(mr + 1) / 2](kn, a + g * sliver + k0 * MR, pad ? edge : bt, pad ? N : ldb,
+                                      tile, NR, &one, false);
+                gemm_store_tile(o, tile, NR, i, j, mr, nr, k0 == 0, k0 + kn == k);
+                i += mr;
+            }
+        }
+    }
+}
+
+// Which of these applies.
+enum SmallPath { kSmallNone, kSmallDot, kSmallAxpy, kSmallDirect, kSmallRows };
 
 template <class T>
 struct SmallProblem {
@@ -195,6 +266,8 @@ void gemm_small_columns(SmallPath path, const SmallProblem<T>& p, int64_t j0, in
         gemm_dot_columns(p.m, p.k, p.a, p.a_rs, p.b, p.b_cs, p.out, j0, j1);
     else if (path == kSmallAxpy)
         gemm_axpy_columns(p.k, p.a, p.a_ks, p.b, p.b_ks, p.out, j0, j1);
+    else if (path == kSmallRows)
+        gemm_rows_columns(p.m, p.k, p.a, p.a_rs, p.b, p.b_ks, p.out, j0, j1);
     else
         gemm_direct_columns(p.m, p.k, p.a, p.a_rs, p.a_ks, p.b, p.b_ks, p.out, j0, j1);
 }
@@ -208,7 +281,8 @@ bool gemm_small_split(SmallPath path, const SmallProblem<T>& p, int64_t step, in
     auto body = [&](int64_t begin, int64_t end) {
         for (int64_t q = begin; q < end; ++q) {
             SmallProblem<T> part = p;
-            part.a += q * step * p.a_ks, part.b += q * step * p.b_ks;
+            part.a += q * step * p.a_ks;
+            part.b += q * step * p.b_ks;
             part.k = gemm_min(step, p.k - q * step);
             part.out = GemmOut<T>{sums + q * size, p.n, 1};
             gemm_small_columns(path, part, 0, p.n);
@@ -236,6 +310,19 @@ bool gemm_small(SmallPath path, SmallProblem<T> p, int threads) {
             for (int64_t s = 0; s < p.k; ++s) a[i * p.k + s] = p.a[i * p.a_rs + s * p.a_ks];
         p.a = a, p.a_rs = p.k, p.a_ks = 1;
     }
+    if (path == kSmallRows) {
+        constexpr int MR = GemmTile<T>::MR;
+        T* a = static_cast<T*>(dl_scratch(size_t(packed_size<MR>(p.m, p.k)) * sizeof(T), 0));
+        if (!a) return false;
+        const int64_t groups = gemm_div_up(p.m, MR);
+        for (int64_t g = 0, i = 0; g < groups; ++g) {
+            const int64_t mr = gemm_rows_of(p.m - i, groups - g);
+            pack_sliver<T, MR>(a + g * MR * p.k, p.a + i * p.a_rs, mr, p.a_rs, p.k, p.a_ks);
+            i += mr;
+        }
+        p.a = a;
+        p.a_rs = MR * p.k, p.a_ks = MR;  // of slivers, and of steps within one
+    }
     const int64_t work = p.m * p.k;  // of one column
     if (p.n <= kAxpyColumns && p.m * p.n <= 4096 && work * p.n >= (1 << 17) && p.k >= 8192)
         return gemm_small_split(path, p, 4096, threads);
@@ -252,16 +339,16 @@ bool gemm_small(SmallPath path, SmallProblem<T> p, int threads) {
     return true;
 }
 
-// Packs neither operand when the matrix is narrow or tiny; kSmallNone: pack.
+// kSmallNone: packing pays.
 template <class T>
 SmallPath small_path(const SmallProblem<T>& p) {
     const bool tiny = p.m * p.n <= 4096 && p.m * p.n * p.k <= 32768;
-    if (p.m > 2 * kSmallRows && !tiny) return kSmallNone;
-    if (p.b_ks == 1 || p.k == 1) {
-        if (p.b_cs != 1 || p.n == 1) return kSmallDot;
-    }
-    if (p.b_cs == 1 || p.n == 1) return p.m == 1 ? kSmallAxpy : kSmallDirect;
-    return kSmallNone;
+    if (p.m > kSmallNarrow && !tiny) return kSmallNone;
+    const bool columns = p.b_ks == 1 || p.k == 1, rows = p.b_cs == 1 || p.n == 1;
+    if (columns && !rows) return p.m <= 2 || p.k >= 16 * Vec<T>::N ? kSmallDot : kSmallNone;
+    if (columns && p.m == 1 && p.n == 1) return kSmallDot;
+    if (!rows) return kSmallNone;
+    return p.m == 1 ? kSmallAxpy : p.m <= kFewRows ? kSmallDirect : kSmallRows;
 }
 
 }  // namespace
