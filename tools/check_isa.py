@@ -3,10 +3,10 @@
 
     tools/check_isa.py BUILD_DIR
 
-The linker keeps one copy of a weak (inline, template) symbol. Were it the AVX-512 copy, a plain x86-64
-machine would crash far from any kernel. So every symbol that a kernel object defines and others can see
-has to lie in the namespace of its own set, deeplite::cpu::<isa>. Kernel objects may also not need the
-C++ library: what they call has to be C, or ours.
+The linker keeps one copy of a weak (inline, template) symbol. Were it the AVX-512 copy, a plain
+x86-64 machine would crash far from any kernel. So every symbol that a kernel object defines and
+others can see has to lie in the namespace of its own set, deeplite::cpu::<isa>. Kernel objects may
+not need the C++ library either: what they call has to be C, or ours.
 """
 
 from __future__ import annotations
