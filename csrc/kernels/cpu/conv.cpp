@@ -1,0 +1,133 @@
+// Convolution: for each pass an ordered list of algorithms, best first; the first that applies runs.
+// Every list ends in the plain reference loops, which always apply.
+#include "kernels/conv.h"
+
+#include "kernels/cpu/conv_depthwise.h"
+#include "kernels/cpu/conv_sliding.h"
+#include "kernels/cpu/conv_weight_gemm.h"
+
+namespace deeplite::cpu::reference {
+const dl_conv_table* conv_table();
+}
+
+namespace deeplite::cpu::DL_ISA {
+namespace {
+
+struct Algorithm {
+    const char* name;
+    bool (*applicable)(const dl_conv& p);
+    dl_status (*run_f32)(const dl_conv& p);
+    dl_status (*run_f64)(const dl_conv& p);
+};
+
+constexpr int kTapsSlot = 2;  // packers and products use the other slots of scratch memory
+
+ConvTap* taps_for(const dl_conv& p) {
+    const int64_t count = gemm_max(1, conv_volume(p.kernel));
+    return static_cast<ConvTap*>(dl_scratch(size_t(count) * sizeof(ConvTap), kTapsSlot));
+}
+
+// Runs `product` on the forward product, or on that of each residue of the gradient of the input.
+template <class T, dl_status (*product)(const Sliding<T>&)>
+dl_status forward(const dl_conv& p) {
+    ConvTap* taps = taps_for(p);
+    return taps ? product(sliding_forward<T>(p, taps)) : DL_OUT_OF_MEMORY;
+}
+
+template <class T, dl_status (*product)(const Sliding<T>&)>
+dl_status backward_input(const dl_conv& p) {
+    ConvTap* taps = taps_for(p);
+    if (!taps) return DL_OUT_OF_MEMORY;
+    int64_t at[3];
+    for (at[0] = 0; at[0] < p.stride[0]; ++at[0])
+        for (at[1] = 0; at[1] < p.stride[1]; ++at[1])
+            for (at[2] = 0; at[2] < p.stride[2]; ++at[2]) {
+                const dl_status status = product(sliding_backward<T>(p, at, taps));
+                if (status != DL_OK) return status;
+            }
+    return DL_OK;
+}
+
+// The taps outlive weight_gemm's use of slot 2 (partial sums) only outside of scratch memory.
+template <class T, dl_status (*product)(const dl_conv&, const Sliding<T>&)>
+dl_status backward_weight(const dl_conv& p) {
+    const int64_t count = gemm_max(1, conv_volume(p.kernel));
+    constexpr int64_t kOnStack = 128;
+    ConvTap few[kOnStack];
+    if (count <= kOnStack) return product(p, sliding_forward<T>(p, few));
+    auto* many = static_cast<ConvTap*>(__builtin_malloc(size_t(count) * sizeof(ConvTap)));
+    if (!many) return DL_OUT_OF_MEMORY;
+    const dl_status status = product(p, sliding_forward<T>(p, many));
+    __builtin_free(many);
+    return status;
+}
+
+bool always(const dl_conv&) { return true; }
+
+bool is_depthwise(const dl_conv& p) {
+    return p.groups == p.c && p.groups > 1 && p.stride[2] <= kMaxPhases && conv_volume(p.in) > 0;
+}
+// The gradient of the input reads kg planes of dy at once.
+bool is_depthwise_narrow(const dl_conv& p) { return is_depthwise(p) && p.k / p.groups <= 8; }
+
+constexpr Algorithm kForward[] = {
+    {"depthwise", is_depthwise, forward<float, sliding_depthwise>,
+     forward<double, sliding_depthwise>},
+    {"implicit_gemm", always, forward<float, sliding_gemm>, forward<double, sliding_gemm>},
+};
+constexpr Algorithm kBackwardInput[] = {
+    {"depthwise", is_depthwise_narrow, backward_input<float, sliding_depthwise>,
+     backward_input<double, sliding_depthwise>},
+    {"implicit_gemm", always, backward_input<float, sliding_gemm>,
+     backward_input<double, sliding_gemm>},
+};
+constexpr Algorithm kBackwardWeight[] = {
+    {"depthwise", is_depthwise, backward_weight<float, weight_depthwise>,
+     backward_weight<double, weight_depthwise>},
+    {"implicit_gemm", always, backward_weight<float, weight_gemm>,
+     backward_weight<double, weight_gemm>},
+};
+
+struct AlgorithmList {
+    const Algorithm* first;
+    int count;
+    dl_status (*dl_conv_table::*twin)(const dl_conv*);
+};
+
+AlgorithmList list_of(dl_conv_pass pass) {
+    if (pass == DL_CONV_FORWARD) return {kForward, 2, &dl_conv_table::forward};
+    if (pass == DL_CONV_BACKWARD_INPUT) return {kBackwardInput, 2, &dl_conv_table::backward_input};
+    return {kBackwardWeight, 2, &dl_conv_table::backward_weight};
+}
+
+bool same(const char* a, const char* b) {
+    while (*a && *a == *b) ++a, ++b;
+    return *a == *b;
+}
+
+template <dl_conv_pass pass>
+dl_status run(const dl_conv* p) {
+    const AlgorithmList list = list_of(pass);
+    if (p->dtype == DL_F32 || p->dtype == DL_F64)
+        for (const Algorithm* a = list.first; a != list.first + list.count; ++a)
+            if (a->applicable(*p) && (!p->algorithm || same(a->name, p->algorithm)))
+                return p->dtype == DL_F32 ? a->run_f32(*p) : a->run_f64(*p);
+    return (reference::conv_table()->*list.twin)(p);
+}
+
+const char* explain(const dl_conv* p, dl_conv_pass pass, int32_t i) {
+    const AlgorithmList list = list_of(pass);
+    for (const Algorithm* a = list.first; a != list.first + list.count; ++a)
+        if (a->applicable(*p) && i-- == 0) return a->name;
+    return reference::conv_table()->explain(p, pass, i);
+}
+
+}  // namespace
+
+const dl_conv_table* conv_table() {
+    static const dl_conv_table table = {run<DL_CONV_FORWARD>, run<DL_CONV_BACKWARD_INPUT>,
+                                        run<DL_CONV_BACKWARD_WEIGHT>, explain};
+    return &table;
+}
+
+}  // namespace deeplite::cpu::DL_ISA

@@ -1,0 +1,151 @@
+// Convolution, plain: the loops of the definition, accumulated in double.
+#include "kernels/conv.h"
+
+#include "kernels/cpu/parallel.h"
+
+namespace deeplite::cpu::reference {
+namespace {
+
+// The innermost tap of output o along dimension d: position in x, or -1 in the padding.
+int64_t source(const dl_conv& p, int d, int64_t o, int64_t r) {
+    const int64_t i = o * p.stride[d] - p.pad_lo[d] + r * p.dilation[d];
+    return i >= 0 && i < p.in[d] ? i : -1;
+}
+
+int64_t volume(const int64_t s[3]) { return s[0] * s[1] * s[2]; }
+
+// Calls f(position in the kernel, position in x) for each tap of output o that meets x.
+template <class F>
+void for_each_tap(const dl_conv& p, const int64_t o[3], const F& f) {
+    for (int64_t r0 = 0; r0 < p.kernel[0]; ++r0) {
+        const int64_t i0 = source(p, 0, o[0], r0);
+        if (i0 < 0) continue;
+        for (int64_t r1 = 0; r1 < p.kernel[1]; ++r1) {
+            const int64_t i1 = source(p, 1, o[1], r1);
+            if (i1 < 0) continue;
+            for (int64_t r2 = 0; r2 < p.kernel[2]; ++r2) {
+                const int64_t i2 = source(p, 2, o[2], r2);
+                if (i2 < 0) continue;
+                f((r0 * p.kernel[1] + r1) * p.kernel[2] + r2, (i0 * p.in[1] + i1) * p.in[2] + i2);
+            }
+        }
+    }
+}
+
+// Calls f(position in the output plane, o) for each output position.
+template <class F>
+void for_each_output(const dl_conv& p, const F& f) {
+    int64_t o[3], j = 0;
+    for (o[0] = 0; o[0] < p.out[0]; ++o[0])
+        for (o[1] = 0; o[1] < p.out[1]; ++o[1])
+            for (o[2] = 0; o[2] < p.out[2]; ++o[2]) f(j++, o);
+}
+
+template <class T>
+dl_status forward(const dl_conv& p) {
+    const int64_t cg = p.c / p.groups, kg = p.k / p.groups;
+    const int64_t xs = volume(p.in), ys = volume(p.out), ws = volume(p.kernel);
+    parallel_for(p.n * p.k, 1, [&](int64_t begin, int64_t end) {
+        for (int64_t nk = begin; nk < end; ++nk) {
+            const int64_t k = nk % p.k;
+            const T* x = static_cast<const T*>(p.x) + ((nk / p.k) * p.c + k / kg * cg) * xs;
+            const T* w = static_cast<const T*>(p.w) + k * cg * ws;
+            T* y = static_cast<T*>(p.y) + nk * ys;
+            for_each_output(p, [&](int64_t j, const int64_t o[3]) {
+                double sum = p.bias ? static_cast<const T*>(p.bias)[k] : T(0);
+                for (int64_t c = 0; c < cg; ++c)
+                    for_each_tap(p, o, [&](int64_t r, int64_t i) {
+                        sum += double(w[c * ws + r]) * double(x[c * xs + i]);
+                    });
+                y[j] = T(sum);
+            });
+        }
+    });
+    return DL_OK;
+}
+
+template <class T>
+dl_status backward_input(const dl_conv& p) {
+    const int64_t cg = p.c / p.groups, kg = p.k / p.groups;
+    const int64_t xs = volume(p.in), ys = volume(p.out), ws = volume(p.kernel);
+    parallel_for(p.n * p.c, 1, [&](int64_t begin, int64_t end) {
+        for (int64_t nc = begin; nc < end; ++nc) {
+            const int64_t c = nc % p.c, k0 = c / cg * kg;
+            const T* dy = static_cast<const T*>(p.y) + ((nc / p.c) * p.k + k0) * ys;
+            const T* w = static_cast<const T*>(p.w) + (k0 * cg + c % cg) * ws;
+            T* dx = static_cast<T*>(p.x) + nc * xs;
+            for (int64_t i = 0; i < xs; ++i) dx[i] = 0;
+            for_each_output(p, [&](int64_t j, const int64_t o[3]) {
+                for_each_tap(p, o, [&](int64_t r, int64_t i) {
+                    double sum = dx[i];
+                    for (int64_t k = 0; k < kg; ++k)
+                        sum += double(w[k * cg * ws + r]) * double(dy[k * ys + j]);
+                    dx[i] = T(sum);
+                });
+            });
+        }
+    });
+    return DL_OK;
+}
+
+template <class T>
+dl_status backward_weight(const dl_conv& p) {
+    const int64_t cg = p.c / p.groups, kg = p.k / p.groups;
+    const int64_t xs = volume(p.in), ys = volume(p.out), ws = volume(p.kernel);
+    parallel_for(p.k * cg, 1, [&](int64_t begin, int64_t end) {
+        for (int64_t kc = begin; kc < end; ++kc) {
+            const int64_t k = kc / cg, c = k / kg * cg + kc % cg;
+            T* dw = static_cast<T*>(p.w) + kc * ws;
+            int64_t r[3], at = 0;
+            for (r[0] = 0; r[0] < p.kernel[0]; ++r[0])
+                for (r[1] = 0; r[1] < p.kernel[1]; ++r[1])
+                    for (r[2] = 0; r[2] < p.kernel[2]; ++r[2]) {
+                        double sum = 0;
+                        for (int64_t n = 0; n < p.n; ++n) {
+                            const T* x = static_cast<const T*>(p.x) + (n * p.c + c) * xs;
+                            const T* dy = static_cast<const T*>(p.y) + (n * p.k + k) * ys;
+                            for_each_output(p, [&](int64_t j, const int64_t o[3]) {
+                                const int64_t i0 = source(p, 0, o[0], r[0]);
+                                const int64_t i1 = source(p, 1, o[1], r[1]);
+                                const int64_t i2 = source(p, 2, o[2], r[2]);
+                                if (i0 < 0 || i1 < 0 || i2 < 0) return;
+                                const int64_t i = (i0 * p.in[1] + i1) * p.in[2] + i2;
+                                sum += double(dy[j]) * double(x[i]);
+                            });
+                        }
+                        dw[at++] = T(sum);
+                    }
+        }
+    });
+    return DL_OK;
+}
+
+template <dl_status (*F32)(const dl_conv&), dl_status (*F64)(const dl_conv&)>
+dl_status dispatch(const dl_conv* p) {
+    if (p->algorithm) {  // "reference" is the only name this table knows
+        const char *a = p->algorithm, *b = "reference";
+        while (*a && *a == *b) ++a, ++b;
+        if (*a != *b) return DL_UNSUPPORTED;
+    }
+    if (p->dtype == DL_F32) return F32(*p);
+    if (p->dtype == DL_F64) return F64(*p);
+    return DL_UNSUPPORTED;
+}
+
+const char* explain(const dl_conv*, dl_conv_pass, int32_t i) {
+    return i == 0 ? "reference" : nullptr;
+}
+
+}  // namespace
+
+const dl_conv_table* conv_table() {
+    static const dl_conv_table table = {
+        dispatch<forward<float>, forward<double>>,
+        dispatch<backward_input<float>, backward_input<double>>,
+        dispatch<backward_weight<float>, backward_weight<double>>,
+        explain,
+    };
+    return &table;
+}
+
+}  // namespace deeplite::cpu::reference
