@@ -1,0 +1,261 @@
+// Elementwise kernels: the table, and the loop that brings any layout to a row function.
+#include "kernels/elementwise.h"
+
+#include "kernels/cpu/elementwise_rows.h"
+#include "kernels/cpu/parallel.h"
+
+namespace deeplite::cpu::DL_ISA {
+namespace {
+
+constexpr int kMaxOperands = 4;
+constexpr int64_t kTile = 512;    // elements; the tiles of all operands together fit the L1 cache
+constexpr int64_t kLongRow = 64;  // a shorter inner dimension is gathered several rows at a time
+
+enum Mode : unsigned char {
+    kLinear,    // one contiguous run over all dimensions
+    kConstant,  // one element for all
+    kRow,       // contiguous within each (long) row
+    kRowConst,  // one element for each (long) row
+    kGather     // through a tile
+};
+
+struct Job {
+    RowFn fn;
+    const dl_iter* it;
+    const double* params;
+    int32_t operands;
+    bool long_rows;  // a piece of work never crosses the end of a row
+    bool tiles;      // a piece of work is at most kTile elements
+    Mode mode[kMaxOperands];
+    int64_t size[kMaxOperands];     // of an element
+    char scalars[kMaxOperands][8];  // values of operands without memory
+    const char* data[kMaxOperands];
+    int bad;
+};
+
+template <class T>
+void write_scalar(char* out, double x) {
+    T v = T(x);
+    memcpy(out, &v, sizeof v);
+}
+void make_scalar(char* out, int dtype, double x) {
+    switch (dtype) {
+        case DL_F32:
+            return write_scalar<float>(out, x);
+        case DL_F64:
+            return write_scalar<double>(out, x);
+        case DL_I64:
+            return write_scalar<int64_t>(out, x);
+        case DL_I32:
+            return write_scalar<int32_t>(out, int64_t(x));
+        case DL_I16:
+            return write_scalar<int16_t>(out, int64_t(x));
+        case DL_I8:
+            return write_scalar<int8_t>(out, int64_t(x));
+        case DL_U8:
+            return write_scalar<uint8_t>(out, int64_t(x));
+        case DL_BOOL:
+            return write_scalar<bool>(out, x != 0);
+        case DL_BF16:
+            return write_scalar<uint16_t>(out, float_to_bf16(float(x)));
+        default:
+            return write_scalar<uint16_t>(out, float_to_f16(float(x)));
+    }
+}
+
+// n elements of U from `src` at `stride` bytes apart
+template <class U>
+void gather_row(char* dst, const char* src, int64_t stride, int64_t n) {
+    U* d = reinterpret_cast<U*>(dst);
+    if (stride == int64_t(sizeof(U))) {
+        if (n >= 16) {
+            memcpy(dst, src, size_t(n) * sizeof(U));
+            return;
+        }
+        for (int64_t i = 0; i < n; ++i) d[i] = reinterpret_cast<const U*>(src)[i];
+    } else if (stride == 0) {
+        const U v = *reinterpret_cast<const U*>(src);
+        for (int64_t i = 0; i < n; ++i) d[i] = v;
+    } else {
+        for (int64_t i = 0; i < n; ++i) d[i] = *reinterpret_cast<const U*>(src + i * stride);
+    }
+}
+template <class U>
+void scatter_row(char* dst, int64_t stride, const char* src, int64_t n) {
+    const U* s = reinterpret_cast<const U*>(src);
+    for (int64_t i = 0; i < n; ++i) *reinterpret_cast<U*>(dst + i * stride) = s[i];
+}
+void gather(char* dst, const char* src, int64_t stride, int64_t n, int64_t size) {
+    switch (size) {
+        case 1:
+            return gather_row<uint8_t>(dst, src, stride, n);
+        case 2:
+            return gather_row<uint16_t>(dst, src, stride, n);
+        case 4:
+            return gather_row<uint32_t>(dst, src, stride, n);
+        default:
+            return gather_row<uint64_t>(dst, src, stride, n);
+    }
+}
+void scatter(char* dst, int64_t stride, const char* src, int64_t n, int64_t size) {
+    switch (size) {
+        case 1:
+            return scatter_row<uint8_t>(dst, stride, src, n);
+        case 2:
+            return scatter_row<uint16_t>(dst, stride, src, n);
+        case 4:
+            return scatter_row<uint32_t>(dst, stride, src, n);
+        default:
+            return scatter_row<uint64_t>(dst, stride, src, n);
+    }
+}
+
+// Where in the iteration space we are.
+struct Position {
+    int64_t at[DL_MAX_DIMS];
+
+    void set(const dl_iter* it, int64_t flat) {
+        for (int d = 0; d < it->ndim; ++d) {
+            at[d] = flat % it->shape[d];
+            flat /= it->shape[d];
+        }
+    }
+    void advance(const dl_iter* it, int64_t n) {
+        at[0] += n;
+        for (int d = 0; d + 1 < it->ndim && at[d] >= it->shape[d]; ++d) {
+            const int64_t carry = at[d] / it->shape[d];
+            at[d] -= carry * it->shape[d];
+            at[d + 1] += carry;
+        }
+    }
+    int64_t offset(const dl_iter* it, int k) const {
+        int64_t o = 0;
+        for (int d = 0; d < it->ndim; ++d) o += at[d] * it->strides[k][d];
+        return o;
+    }
+};
+
+// Moves n elements of operand k, from `start` on and across row ends, into or out of a tile.
+template <bool into_tile>
+void move_tile(const Job& job, int k, Position start, char* tile, int64_t n) {
+    const dl_iter* it = job.it;
+    const int64_t size = job.size[k], stride = it->strides[k][0];
+    while (n > 0) {
+        int64_t m = it->shape[0] - start.at[0];
+        if (m > n) m = n;
+        char* p = const_cast<char*>(job.data[k]) + start.offset(it, k);
+        if (into_tile)
+            gather(tile, p, stride, m, size);
+        else
+            scatter(p, stride, tile, m, size);
+        tile += m * size;
+        n -= m;
+        start.advance(it, m);
+    }
+}
+
+void run_chunk(Job& job, int64_t begin, int64_t end) {
+    const dl_iter* it = job.it;
+    alignas(64) char tiles[kMaxOperands][kTile * 8];
+    const char* filled[kMaxOperands] = {};  // the row constant a tile holds already
+    const int64_t span = end - begin < kTile ? end - begin : kTile;
+    char* d[kMaxOperands];
+    for (int k = 0; k < job.operands; ++k)
+        if (job.mode[k] == kConstant) {
+            gather(tiles[k], job.data[k], 0, span, job.size[k]);
+            d[k] = tiles[k];
+        }
+    Position pos;
+    pos.set(it, begin);
+    for (int64_t i = begin; i < end;) {
+        int64_t n = end - i;
+        if (job.tiles && n > kTile) n = kTile;
+        if (job.long_rows && n > it->shape[0] - pos.at[0]) n = it->shape[0] - pos.at[0];
+        for (int k = 0; k < job.operands; ++k) {
+            switch (job.mode[k]) {
+                case kLinear:
+                    d[k] = const_cast<char*>(job.data[k]) + i * job.size[k];
+                    break;
+                case kConstant:
+                    break;
+                case kRow:
+                    d[k] = const_cast<char*>(job.data[k]) + pos.offset(it, k);
+                    break;
+                case kRowConst: {
+                    const char* p = job.data[k] + pos.offset(it, k);
+                    if (p != filled[k]) gather(tiles[k], p, 0, span, job.size[k]);
+                    filled[k] = p;
+                    d[k] = tiles[k];
+                    break;
+                }
+                case kGather:
+                    d[k] = tiles[k];
+                    if (k > 0) move_tile<true>(job, k, pos, tiles[k], n);
+                    break;
+            }
+        }
+        if (!job.fn(d, n, job.params)) __atomic_store_n(&job.bad, 1, __ATOMIC_RELAXED);
+        if (job.mode[0] == kGather) move_tile<false>(job, 0, pos, tiles[0], n);
+        i += n;
+        pos.advance(it, n);
+    }
+}
+
+Mode mode_of(const dl_iter* it, int k, int64_t size, bool long_rows) {
+    const int64_t* s = it->strides[k];
+    bool linear = true, constant = true;
+    int64_t run = size;
+    for (int d = 0; d < it->ndim; ++d) {
+        linear &= s[d] == run || it->shape[d] == 1;
+        constant &= s[d] == 0 || it->shape[d] == 1;
+        run *= it->shape[d];
+    }
+    if (linear) return kLinear;
+    if (constant && k > 0) return kConstant;
+    if (long_rows && s[0] == size) return kRow;
+    if (long_rows && s[0] == 0 && k > 0) return kRowConst;
+    return kGather;
+}
+
+}  // namespace
+
+dl_status run_rows(RowFn fn, const dl_iter* it, const double* params, int64_t grain) {
+    int64_t total = 1;
+    for (int d = 0; d < it->ndim; ++d) total *= it->shape[d];
+    if (total <= 0) return DL_OK;
+    if (it->noperands > kMaxOperands) return DL_UNSUPPORTED;
+    Job job;
+    job.fn = fn;
+    job.it = it;
+    job.params = params;
+    job.operands = it->noperands;
+    job.long_rows = it->ndim > 1 && it->shape[0] >= kLongRow;
+    job.tiles = false;
+    job.bad = 0;
+    for (int k = 0; k < job.operands; ++k) {
+        job.size[k] = element_size(it->dtype[k]);
+        job.data[k] = static_cast<const char*>(it->data[k]);
+        job.mode[k] = mode_of(it, k, job.size[k], job.long_rows);
+        if (!job.data[k]) {
+            if (k == 0 || job.mode[k] != kConstant) return DL_FAILED;
+            make_scalar(job.scalars[k], it->dtype[k], params[DL_MAP_PARAMS + k]);
+            job.data[k] = job.scalars[k];
+        }
+        job.tiles |= job.mode[k] != kLinear && job.mode[k] != kRow;
+    }
+    parallel_for(total, grain, [&](int64_t begin, int64_t end) { run_chunk(job, begin, end); });
+    return job.bad ? DL_BAD_INDEX : DL_OK;
+}
+
+const dl_elementwise_table* elementwise_table() {
+    static dl_elementwise_table table;
+    add_elementwise_unary(&table);
+    add_elementwise_math(&table);
+    add_elementwise_activations(&table);
+    add_elementwise_arithmetic(&table);
+    add_elementwise_logic(&table);
+    add_elementwise_copy(&table);
+    return &table;
+}
+
+}  // namespace deeplite::cpu::DL_ISA
