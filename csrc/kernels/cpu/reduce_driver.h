@@ -63,6 +63,10 @@ void walk_reduced(const dl_reduce_args& args, const char* base, int64_t begin, i
     int64_t index[DL_MAX_DIMS];
     int64_t rest = begin;
     const char* p = base;
+    if (args.reduced_ndim == 1) {
+        f(base + begin * args.reduced_strides[0], end - begin, begin);
+        return;
+    }
     for (int d = 0; d < args.reduced_ndim; ++d) {
         index[d] = rest % args.reduced_shape[d];
         rest /= args.reduced_shape[d];
@@ -87,6 +91,7 @@ void walk_reduced(const dl_reduce_args& args, const char* base, int64_t begin, i
 // Byte offset of the flat index over kept dimensions from..ndim-1.
 int64_t kept_offset(const dl_reduce_args& args, int from, int64_t flat) {
     int64_t offset = 0;
+    if (args.kept_ndim == from + 1) return flat * args.kept_strides[from];  // spares the divisions
     for (int d = from; d < args.kept_ndim; ++d) {
         offset += flat % args.kept_shape[d] * args.kept_strides[d];
         flat /= args.kept_shape[d];

@@ -3,7 +3,7 @@
 #include <math.h>
 
 #include "kernels/cpu/reduce_driver.h"
-#include "kernels/cpu/softmax_math.h"
+#include "kernels/cpu/vmath.h"
 
 namespace {
 
@@ -454,10 +454,10 @@ struct LogSumExp : ReduceOp<LogSumExp<T>, T, MaxAndSum> {
             if (top - top == T(0)) {  // else the maximum alone is the answer
                 V vtop = vset1<T>(top), vs{};
                 int64_t j = i;
-                for (; last - j >= N; j += N) vs += exp_lanes(vload(p + j) - vtop);
+                for (; last - j >= N; j += N) vs += vexp(vload(p + j) - vtop);
                 for (int l = 0; l < N; ++l) sum += double(vs[l]);
                 if (j < last) {
-                    V e = exp_lanes(vload_n<T>(p + j, last - j, top) - vtop);
+                    V e = vexp(vload_n<T>(p + j, last - j, top) - vtop);
                     for (int l = 0; l < last - j; ++l) sum += double(e[l]);
                 }
             }
