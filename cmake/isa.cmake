@@ -57,7 +57,8 @@ endfunction()
 foreach(isa ${DL_ISAS})
   dl_kernel_library(deeplite_kernels_${isa} ${isa} "${DL_FLAGS_${isa}}" ${DL_KERNEL_SOURCES})
 endforeach()
-dl_kernel_library(deeplite_kernels_reference reference "${DL_FLAGS_${DL_LOWEST_ISA}}"
+# Reference kernels are for reading and comparing: -O2 saves compile time.
+dl_kernel_library(deeplite_kernels_reference reference "${DL_FLAGS_${DL_LOWEST_ISA}};-O2"
                   ${DL_REFERENCE_SOURCES} ${DL_KERNELS}/tables.cpp)
 
 if(DL_ONCE_SOURCES)
