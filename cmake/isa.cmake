@@ -69,12 +69,3 @@ if(DL_ONCE_SOURCES)
   endforeach()
   list(APPEND DEEPLITE_KERNEL_OBJECTS $<TARGET_OBJECTS:deeplite_kernels_once>)
 endif()
-
-# While families are still arriving, backend.cpp is told which ones are there.
-foreach(family elementwise reduce gemm conv pool norm softmax loss index random optim)
-  string(TOUPPER ${family} FAMILY)
-  file(GLOB DL_FAMILY_HEADER CONFIGURE_DEPENDS csrc/kernels/${family}.h)
-  if(DL_FAMILY_HEADER)
-    target_compile_definitions(deeplite_kernels_once PRIVATE DL_HAVE_${FAMILY}=1)
-  endif()
-endforeach()

@@ -8,42 +8,20 @@
 #include <atomic>
 #include <mutex>
 
+#include "kernels/conv.h"
 #include "kernels/cpu/dispatch.h"
 #include "kernels/cpu/memory.h"
 #include "kernels/cpu_backend.h"
-#if DL_HAVE_ELEMENTWISE
 #include "kernels/elementwise.h"
-#endif
-#if DL_HAVE_REDUCE
-#include "kernels/reduce.h"
-#endif
-#if DL_HAVE_GEMM
 #include "kernels/gemm.h"
-#endif
-#if DL_HAVE_CONV
-#include "kernels/conv.h"
-#endif
-#if DL_HAVE_POOL
-#include "kernels/pool.h"
-#endif
-#if DL_HAVE_NORM
-#include "kernels/norm.h"
-#endif
-#if DL_HAVE_SOFTMAX
-#include "kernels/softmax.h"
-#endif
-#if DL_HAVE_LOSS
-#include "kernels/loss.h"
-#endif
-#if DL_HAVE_INDEX
 #include "kernels/index.h"
-#endif
-#if DL_HAVE_RANDOM
-#include "kernels/random.h"
-#endif
-#if DL_HAVE_OPTIM
+#include "kernels/loss.h"
+#include "kernels/norm.h"
 #include "kernels/optim.h"
-#endif
+#include "kernels/pool.h"
+#include "kernels/random.h"
+#include "kernels/reduce.h"
+#include "kernels/softmax.h"
 
 namespace deeplite::cpu {
 namespace {
@@ -52,39 +30,17 @@ namespace {
 // them after a switch may go on using it.
 struct TableSet {
     bool built = false;
-#if DL_HAVE_ELEMENTWISE
     dl_elementwise_table elementwise;
-#endif
-#if DL_HAVE_REDUCE
     dl_reduce_table reduce;
-#endif
-#if DL_HAVE_GEMM
     dl_gemm_table gemm;
-#endif
-#if DL_HAVE_CONV
     dl_conv_table conv;
-#endif
-#if DL_HAVE_POOL
     dl_pool_table pool;
-#endif
-#if DL_HAVE_NORM
     dl_norm_table norm;
-#endif
-#if DL_HAVE_SOFTMAX
     dl_softmax_table softmax;
-#endif
-#if DL_HAVE_LOSS
     dl_loss_table loss;
-#endif
-#if DL_HAVE_INDEX
     dl_index_table index;
-#endif
-#if DL_HAVE_RANDOM
     dl_random_table random;
-#endif
-#if DL_HAVE_OPTIM
     dl_optim_table optim;
-#endif
     FamilyTables tables = {};
 };
 
@@ -116,39 +72,17 @@ const FamilyTables& tables_of(int i) {
     FamilyTables fast = {}, plain = {};
     isa(i).collect(&fast);
     isa(isa_count() - 1).collect(&plain);
-#if DL_HAVE_ELEMENTWISE
     merge(&set.tables.elementwise, &set.elementwise, fast.elementwise, plain.elementwise);
-#endif
-#if DL_HAVE_REDUCE
     merge(&set.tables.reduce, &set.reduce, fast.reduce, plain.reduce);
-#endif
-#if DL_HAVE_GEMM
     merge(&set.tables.gemm, &set.gemm, fast.gemm, plain.gemm);
-#endif
-#if DL_HAVE_CONV
     merge(&set.tables.conv, &set.conv, fast.conv, plain.conv);
-#endif
-#if DL_HAVE_POOL
     merge(&set.tables.pool, &set.pool, fast.pool, plain.pool);
-#endif
-#if DL_HAVE_NORM
     merge(&set.tables.norm, &set.norm, fast.norm, plain.norm);
-#endif
-#if DL_HAVE_SOFTMAX
     merge(&set.tables.softmax, &set.softmax, fast.softmax, plain.softmax);
-#endif
-#if DL_HAVE_LOSS
     merge(&set.tables.loss, &set.loss, fast.loss, plain.loss);
-#endif
-#if DL_HAVE_INDEX
     merge(&set.tables.index, &set.index, fast.index, plain.index);
-#endif
-#if DL_HAVE_RANDOM
     merge(&set.tables.random, &set.random, fast.random, plain.random);
-#endif
-#if DL_HAVE_OPTIM
     merge(&set.tables.optim, &set.optim, fast.optim, plain.optim);
-#endif
     set.built = true;
     return set.tables;
 }

@@ -3,35 +3,30 @@
 
 namespace deeplite::cpu::DL_ISA {
 
-// Weak: null for a family that has no kernels for this set yet.
-#define DL_FAMILY(name) __attribute__((weak)) const dl_##name##_table* name##_table()
-DL_FAMILY(elementwise);
-DL_FAMILY(reduce);
-DL_FAMILY(gemm);
-DL_FAMILY(conv);
-DL_FAMILY(pool);
-DL_FAMILY(norm);
-DL_FAMILY(softmax);
-DL_FAMILY(loss);
-DL_FAMILY(index);
-DL_FAMILY(random);
-DL_FAMILY(optim);
-#undef DL_FAMILY
+const dl_elementwise_table* elementwise_table();
+const dl_reduce_table* reduce_table();
+const dl_gemm_table* gemm_table();
+const dl_conv_table* conv_table();
+const dl_pool_table* pool_table();
+const dl_norm_table* norm_table();
+const dl_softmax_table* softmax_table();
+const dl_loss_table* loss_table();
+const dl_index_table* index_table();
+const dl_random_table* random_table();
+const dl_optim_table* optim_table();
 
 void collect(FamilyTables* t) {
-#define DL_FAMILY(name) t->name = name##_table ? name##_table() : nullptr
-    DL_FAMILY(elementwise);
-    DL_FAMILY(reduce);
-    DL_FAMILY(gemm);
-    DL_FAMILY(conv);
-    DL_FAMILY(pool);
-    DL_FAMILY(norm);
-    DL_FAMILY(softmax);
-    DL_FAMILY(loss);
-    DL_FAMILY(index);
-    DL_FAMILY(random);
-    DL_FAMILY(optim);
-#undef DL_FAMILY
+    t->elementwise = elementwise_table();
+    t->reduce = reduce_table();
+    t->gemm = gemm_table();
+    t->conv = conv_table();
+    t->pool = pool_table();
+    t->norm = norm_table();
+    t->softmax = softmax_table();
+    t->loss = loss_table();
+    t->index = index_table();
+    t->random = random_table();
+    t->optim = optim_table();
 }
 
 }  // namespace deeplite::cpu::DL_ISA
