@@ -189,7 +189,7 @@ inline void append(TensorList& out, const std::array<Tensor, N>& ts) {
     out.insert(out.end(), ts.begin(), ts.end());
 }
 template <class... In>
-TensorList flatten(const In&... in) {
+TensorList flat_list(const In&... in) {
     TensorList out;
     (append(out, in), ...);
     return out;
@@ -225,7 +225,7 @@ class RecordedOpOf;
 template <class O, bool Inplace, class... In>
 void record(const O& op, const auto& result, const In&... in) {
     auto recorded = std::make_shared<RecordedOpOf<O, Inplace, In...>>(op, std::vector<size_t>{count(in)...});
-    t_recorder->record(std::move(recorded), flatten(in...), flatten(result));
+    t_recorder->record(std::move(recorded), flat_list(in...), flat_list(result));
 }
 
 void mark_inference(const Tensor& t);
@@ -234,36 +234,41 @@ std::string inplace_name(const OpInfo& info);  // "add_"
 
 }  // namespace detail
 
-template <class O, class... In>
-auto apply(const O& op, const In&... in) {
-    bool record = false;
-    if constexpr (detail::differentiable<O>) record = grad_enabled() && detail::any_requires_grad(in...);
-    auto result = [&] {
-        detail::Unrecorded scope;
-        return op.forward(in...);
-    }();
-    if constexpr (O::info.view) {
-        const Tensor& base = std::get<0>(std::tie(in...));
-        detail::each_tensor([&](const Tensor& t) { link_view(base, t); }, result);
-    }
-    if constexpr (detail::differentiable<O>) {
-        if (record) {
-            auto node = detail::make_node(op, nullptr, in...);
-            int i = 0;
-            detail::each_tensor(
-                [&](const Tensor& t) {
-                    node->set_output(t, i, true);
-                    ++i;
-                },
-                result);
+// An object rather than a function: argument-dependent lookup would bring std::apply in when an input is a
+// TensorList.
+struct Apply {
+    template <class O, class... In>
+    auto operator()(const O& op, const In&... in) const {
+        bool record = false;
+        if constexpr (detail::differentiable<O>) record = grad_enabled() && detail::any_requires_grad(in...);
+        auto result = [&] {
+            detail::Unrecorded scope;
+            return op.forward(in...);
+        }();
+        if constexpr (O::info.view) {
+            const Tensor& base = std::get<0>(std::tie(in...));
+            detail::each_tensor([&](const Tensor& t) { link_view(base, t); }, result);
         }
+        if constexpr (detail::differentiable<O>) {
+            if (record) {
+                auto node = detail::make_node(op, nullptr, in...);
+                int i = 0;
+                detail::each_tensor(
+                    [&](const Tensor& t) {
+                        node->set_output(t, i, true);
+                        ++i;
+                    },
+                    result);
+            }
+        }
+        if (t_grad_state.inference) [[unlikely]]
+            detail::each_tensor([&](const Tensor& t) { detail::mark_inference(t); }, result);
+        if (t_recorder) [[unlikely]]
+            detail::record<O, false>(op, result, in...);
+        return result;
     }
-    if (t_grad_state.inference) [[unlikely]]
-        detail::each_tensor([&](const Tensor& t) { detail::mark_inference(t); }, result);
-    if (t_recorder) [[unlikely]]
-        detail::record<O, false>(op, result, in...);
-    return result;
-}
+};
+inline constexpr Apply apply{};
 
 // self = op(self, in...), written into self's memory. When op offers forward_into(self, in...) that writes
 // directly; otherwise the result is copied (cast to self's dtype where torch allows it).
@@ -308,9 +313,9 @@ public:
         return std::apply(
             [&](const In&... x) {
                 if constexpr (Inplace)
-                    return flatten(apply_inplace(op_, x...));
+                    return flat_list(apply_inplace(op_, x...));
                 else
-                    return flatten(apply(op_, x...));
+                    return flat_list(deeplite::apply(op_, x...));
             },
             in);
     }
