@@ -1,8 +1,8 @@
 #include "bindings/function.h"
 
 #include <pybind11/eval.h>
-
 #include <structmember.h>
+
 
 #include <map>
 #include <unordered_map>

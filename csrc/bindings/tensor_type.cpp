@@ -1,5 +1,4 @@
 // The Python type Tensor: life cycle, operators, attributes. Its methods come from Api.
-#include <structmember.h>
 
 #include "autograd/meta.h"
 #include "bindings/function.h"
@@ -9,6 +8,8 @@
 #include "ops/copy.h"
 #include "ops/iter.h"
 #include "ops/view.h"
+
+#include <structmember.h>
 
 namespace deeplite {
 
