@@ -13,7 +13,7 @@ py::object attribute_value(const AttributeValue& v) {
         if constexpr (std::is_same_v<std::decay_t<decltype(x)>, Dims>) {
             py::tuple t(x.size());
             for (int i = 0; i < x.size(); ++i) t[size_t(i)] = x[i];
-            return std::move(t);
+            return t;
         } else {
             return py::cast(x);
         }

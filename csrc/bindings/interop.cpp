@@ -63,7 +63,7 @@ py::object to_numpy(const Tensor& x, bool force) {
     py::capsule owner(keep, [](void* p) { delete static_cast<Ref<Storage>*>(p); });
     py::array a(py::dtype(numpy_code(t.dtype())), shape, strides, t.raw(), owner);
     if (!t.impl()->storage->writable) a.attr("setflags")(py::arg("write") = false);
-    return std::move(a);
+    return a;
 }
 
 // ---- DLPack, both the versioned (1.x) and the older form ----
@@ -220,7 +220,7 @@ py::object tolist(const char* p, const Tensor& t, int dim) {
     py::list l(t.shape()[dim]);
     for (int64_t i = 0; i < t.shape()[dim]; ++i)
         l[size_t(i)] = tolist(p + i * t.strides()[dim] * int64_t(itemsize(t.dtype())), t, dim + 1);
-    return std::move(l);
+    return l;
 }
 
 }  // namespace

@@ -3,7 +3,7 @@
 #include "kernels/cpu_backend.h"
 #include "ops/factory.h"
 
-PYBIND11_MODULE(_C, m, pybind11::mod_gil_not_used(false)) {
+PYBIND11_MODULE(_C, m) {
     using namespace deeplite;
     register_backend(cpu_backend());  // first: Device{} is the CPU
     install_grad_ops();

@@ -137,7 +137,7 @@ void bind_information(Api& api) {
     api.method("stride(self)", [](const Tensor& x) -> py::object {
         py::tuple t(x.dim());
         for (int i = 0; i < x.dim(); ++i) t[size_t(i)] = x.strides()[i];
-        return std::move(t);
+        return t;
     });
     api.method("stride(self, dim)", [](const Tensor& x, int64_t d) { return x.stride(d); });
     api.method("dim(self)", [](const Tensor& x) { return int64_t(x.dim()); });
