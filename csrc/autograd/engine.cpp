@@ -8,22 +8,28 @@ namespace deeplite {
 namespace {
 
 struct Later {
-    bool operator()(const Ref<Node>& a, const Ref<Node>& b) const { return a->sequence < b->sequence; }
+    bool operator()(const Ref<Node>& a, const Ref<Node>& b) const {
+        return a->sequence < b->sequence;
+    }
 };
 
 // One backward pass: what each node still waits for and what has arrived so far.
 class Pass {
-public:
+ public:
     Pass(bool retain, bool create) : retain_(retain), create_(create) {}
 
     void seed(const Tensor& root, const Tensor& given) {
-        check<ShapeError>(given.defined() || root.numel() == 1, "backward: a gradient must be given for a root that is "
-                          "not a scalar (shape ", root.shape(), ")");
-        Tensor dy = given.defined() ? given : grad_ops().ones(root.shape(), root.dtype(), root.device());
+        check<ShapeError>(given.defined() || root.numel() == 1,
+                          "backward: a gradient must be given for a root that is "
+                          "not a scalar (shape ",
+                          root.shape(), ")");
+        Tensor dy =
+            given.defined() ? given : grad_ops().ones(root.shape(), root.dtype(), root.device());
         check<ShapeError>(dy.shape() == root.shape(), "backward: gradient of shape ", dy.shape(),
                           " for a root of shape ", root.shape());
         Edge e = gradient_edge(root);
-        check(bool(e), "backward: element of the roots does not require gradients and has no grad_fn");
+        check(bool(e),
+              "backward: element of the roots does not require gradients and has no grad_fn");
         add(e, std::move(dy));
         roots_.push_back(e.node);
     }
@@ -63,10 +69,11 @@ public:
         }
     }
 
-private:
+ private:
     struct Arrived {
         Grads dys;
-        SmallVec<char, 4> owned;  // dys[i] is a sum made here, so further terms may be added in place
+        SmallVec<char, 4>
+            owned;  // dys[i] is a sum made here, so further terms may be added in place
     };
 
     void add(const Edge& e, Tensor dy) {
@@ -91,8 +98,8 @@ private:
     static void validate(const Node& n, uint32_t output, Tensor& dy) {
         if (int(output) >= n.outputs.size()) return;
         const TensorInfo& info = n.outputs[int(output)];
-        check<ShapeError>(dy.shape() == info.shape, n.name(), ": gradient ", output, " has shape ", dy.shape(),
-                          ", expected ", info.shape);
+        check<ShapeError>(dy.shape() == info.shape, n.name(), ": gradient ", output, " has shape ",
+                          dy.shape(), ", expected ", info.shape);
         if (dy.dtype() != info.dtype) dy = grad_ops().cast(dy, info.dtype);
     }
 
@@ -153,14 +160,16 @@ private:
         if (anomaly_enabled()) find_nan(node, dxs);
         if (post)
             for (auto& h : std::vector(hooks->post))
-                if (Grads replaced = h.call(dxs, given); !replaced.empty()) dxs = std::move(replaced);
+                if (Grads replaced = h.call(dxs, given); !replaced.empty())
+                    dxs = std::move(replaced);
         return dxs;
     }
 
     // In a restricted pass a node runs only for what lies beyond it; a wanted leaf runs (accumulates)
     // unless its gradient was captured.
     bool continues(const Node& node) {
-        if (node.edges.empty()) return targets_.count(const_cast<Node*>(&node)) && captures_.empty();
+        if (node.edges.empty())
+            return targets_.count(const_cast<Node*>(&node)) && captures_.empty();
         for (const Edge& e : node.edges)
             if (e && needed_[e.node.get()]) return true;
         return false;
@@ -185,8 +194,11 @@ private:
     static void find_nan(const Node& node, const Grads& dxs) {
         for (int i = 0; i < dxs.size(); ++i)
             if (dxs[i].defined() && dxs[i].is_floating())
-                check(!grad_ops().has_nan(dxs[i]), "anomaly: ", node.name(), " returned NaN in gradient ", i,
-                      node.layer && !node.layer->empty() ? cat(" (forward in layer ", *node.layer, ")") : "");
+                check(!grad_ops().has_nan(dxs[i]), "anomaly: ", node.name(),
+                      " returned NaN in gradient ", i,
+                      node.layer && !node.layer->empty()
+                          ? cat(" (forward in layer ", *node.layer, ")")
+                          : "");
     }
 
     bool retain_, create_, restricted_ = false;
@@ -203,34 +215,37 @@ private:
 
 void seed_all(Pass& pass, const TensorList& roots, const TensorList& grads) {
     check(!roots.empty(), "backward: no roots given");
-    check(grads.empty() || grads.size() == roots.size(), "backward: ", grads.size(), " gradients for ", roots.size(),
-          " roots");
-    for (size_t i = 0; i < roots.size(); ++i) pass.seed(roots[i], grads.empty() ? Tensor{} : grads[i]);
+    check(grads.empty() || grads.size() == roots.size(), "backward: ", grads.size(),
+          " gradients for ", roots.size(), " roots");
+    for (size_t i = 0; i < roots.size(); ++i)
+        pass.seed(roots[i], grads.empty() ? Tensor{} : grads[i]);
 }
 
 }  // namespace
 
-void backward(const TensorList& roots, const TensorList& grads, bool retain, bool create, const TensorList& inputs) {
+void backward(const TensorList& roots, const TensorList& grads, bool retain, bool create,
+              const TensorList& inputs) {
     Pass pass(retain, create);
     seed_all(pass, roots, grads);
     if (!inputs.empty()) {
         for (const Tensor& t : inputs)
-            check(is_leaf(t), "backward: `inputs` must be leaf tensors; use autograd.grad for the others");
+            check(is_leaf(t),
+                  "backward: `inputs` must be leaf tensors; use autograd.grad for the others");
         pass.want(inputs, /*capture=*/false);
     }
     pass.run();
 }
 
-TensorList grad(const TensorList& roots, const TensorList& grads, const TensorList& inputs, bool retain, bool create,
-                bool allow_unused) {
+TensorList grad(const TensorList& roots, const TensorList& grads, const TensorList& inputs,
+                bool retain, bool create, bool allow_unused) {
     check(!inputs.empty(), "grad: no inputs given");
     Pass pass(retain, create);
     seed_all(pass, roots, grads);
     pass.want(inputs, /*capture=*/true);
     pass.run();
     for (size_t i = 0; i < inputs.size() && !allow_unused; ++i)
-        check(pass.captured()[i].defined(), "grad: input ", i, " was not used in the graph; set allow_unused=True ",
-              "to get None for it");
+        check(pass.captured()[i].defined(), "grad: input ", i,
+              " was not used in the graph; set allow_unused=True ", "to get None for it");
     return std::move(pass.captured());
 }
 

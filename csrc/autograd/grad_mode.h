@@ -15,13 +15,15 @@ inline bool grad_enabled() { return t_grad_state.enabled; }
 
 // Sets recording for a scope; GradMode no_grad(false);
 class GradMode {
-public:
-    explicit GradMode(bool enabled) : saved_(t_grad_state.enabled) { t_grad_state.enabled = enabled; }
+ public:
+    explicit GradMode(bool enabled) : saved_(t_grad_state.enabled) {
+        t_grad_state.enabled = enabled;
+    }
     ~GradMode() { t_grad_state.enabled = saved_; }
     GradMode(const GradMode&) = delete;
     GradMode& operator=(const GradMode&) = delete;
 
-private:
+ private:
     bool saved_;
 };
 

@@ -28,9 +28,11 @@ Ref<Node> grad_fn(const Tensor& t) {
 
 void set_requires_grad(const Tensor& t, bool on) {
     if (on == requires_grad(t)) return;
-    check(on || is_leaf(t), "requires_grad can only be turned off for leaf tensors; use detach() for a tensor that ",
+    check(on || is_leaf(t),
+          "requires_grad can only be turned off for leaf tensors; use detach() for a tensor that ",
           "was computed");
-    check(!on || t.is_floating(), "only tensors of floating-point dtype can require gradients, got ", t.dtype());
+    check(!on || t.is_floating(),
+          "only tensors of floating-point dtype can require gradients, got ", t.dtype());
     check(!on || !t.impl()->inference, "requires_grad cannot be set on an inference tensor");
     ensure_meta(t).requires_grad = on;
 }
@@ -43,9 +45,12 @@ Tensor grad_of(const Tensor& t) {
 void set_grad(const Tensor& t, const Tensor& g) {
     if (g.defined()) {
         check(!g.is_same(t), "a tensor cannot be its own gradient");
-        check<ShapeError>(g.shape() == t.shape(), "grad: expected shape ", t.shape(), " of the tensor, got ", g.shape());
-        check<TypeError>(g.dtype() == t.dtype(), "grad: expected dtype ", t.dtype(), " of the tensor, got ", g.dtype());
-        check(g.device() == t.device(), "grad: expected device ", t.device(), " of the tensor, got ", g.device());
+        check<ShapeError>(g.shape() == t.shape(), "grad: expected shape ", t.shape(),
+                          " of the tensor, got ", g.shape());
+        check<TypeError>(g.dtype() == t.dtype(), "grad: expected dtype ", t.dtype(),
+                         " of the tensor, got ", g.dtype());
+        check(g.device() == t.device(), "grad: expected device ", t.device(),
+              " of the tensor, got ", g.device());
     } else if (!t.impl()->meta) {
         return;
     }
@@ -94,7 +99,8 @@ int64_t add_tensor_hook(const Tensor& t, TensorHook hook) {
 
 int64_t add_post_accumulate_hook(const Tensor& t, TensorHook hook) {
     check(requires_grad(t) && is_leaf(t),
-          "register_post_accumulate_grad_hook: only leaf tensors that require gradients accumulate them");
+          "register_post_accumulate_grad_hook: only leaf tensors that require gradients accumulate "
+          "them");
     int64_t id = next_hook_id();
     meta_of(t)->post_accumulate_hooks.push_back({0, id, std::move(hook)});
     return id;
@@ -103,7 +109,9 @@ int64_t add_post_accumulate_hook(const Tensor& t, TensorHook hook) {
 void remove_hook(const Tensor& t, int64_t id) {
     AutogradMeta* m = meta_of(t);
     if (!m) return;
-    auto drop = [id](std::vector<NodeHooks::Pre>& v) { std::erase_if(v, [id](auto& h) { return h.id == id; }); };
+    auto drop = [id](std::vector<NodeHooks::Pre>& v) {
+        std::erase_if(v, [id](auto& h) { return h.id == id; });
+    };
     drop(m->leaf_hooks);
     drop(m->post_accumulate_hooks);
     if (m->grad_fn && m->grad_fn->hooks_if_any()) drop(m->grad_fn->hooks().pre);
@@ -121,18 +129,23 @@ void link_view(const Tensor& in, const Tensor& out) {
 }
 
 void check_inplace(const Tensor& self, const char* op) {
-    check(self.impl()->storage->writable, op, ": the tensor's memory is read-only (made from a non-writable array)");
-    check(!has_overlap(self), op, ": more than one element of the written-to tensor refers to the same memory (",
+    check(self.impl()->storage->writable, op,
+          ": the tensor's memory is read-only (made from a non-writable array)");
+    check(!has_overlap(self), op,
+          ": more than one element of the written-to tensor refers to the same memory (",
           describe(self), ", strides ", self.strides(), "); clone() it first");
     check(!self.impl()->inference || t_grad_state.inference, op,
           ": an inference tensor cannot be changed in place outside of inference_mode");
     if (!grad_enabled() || !requires_grad(self)) return;
     AutogradMeta& m = *meta_of(self);
-    check(!is_leaf(self), op, ": a leaf tensor that requires gradients cannot be changed in place; ",
+    check(!is_leaf(self), op,
+          ": a leaf tensor that requires gradients cannot be changed in place; ",
           "do it under no_grad()");
     if (m.view_base.defined()) {
-        check(!is_leaf(m.view_base), op, ": a view of a leaf tensor that requires gradients cannot be changed in place");
-        check(!m.view_made_without_grad, op, ": a view made under no_grad() cannot be changed in place with "
+        check(!is_leaf(m.view_base), op,
+              ": a view of a leaf tensor that requires gradients cannot be changed in place");
+        check(!m.view_made_without_grad, op,
+              ": a view made under no_grad() cannot be changed in place with "
               "gradient recording on");
     }
 }

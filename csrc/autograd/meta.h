@@ -24,13 +24,16 @@ struct AutogradMeta : TensorMeta {
     uint32_t view_version = 0;
 };
 
-inline AutogradMeta* meta_of(const Tensor& t) { return static_cast<AutogradMeta*>(t.impl()->meta.get()); }
+inline AutogradMeta* meta_of(const Tensor& t) {
+    return static_cast<AutogradMeta*>(t.impl()->meta.get());
+}
 AutogradMeta& ensure_meta(const Tensor& t);
 
 inline bool requires_grad(const Tensor& t) {
     if (!t.defined()) return false;
     AutogradMeta* m = meta_of(t);
-    return m && (m->requires_grad || m->grad_fn || (m->view_base.defined() && requires_grad(m->view_base)));
+    return m && (m->requires_grad || m->grad_fn ||
+                 (m->view_base.defined() && requires_grad(m->view_base)));
 }
 // The node that made t, brought up to date if t is a view whose base was changed in place. Null for leaves.
 Ref<Node> grad_fn(const Tensor& t);
@@ -43,8 +46,8 @@ void set_requires_grad(const Tensor& t, bool on);  // leaves of floating dtype o
 Tensor grad_of(const Tensor& t);                   // t.grad, undefined when there is none
 void set_grad(const Tensor& t, const Tensor& g);   // checks shape, dtype and device
 void retain_grad(const Tensor& t);
-Tensor detach(const Tensor& t);    // new tensor on the same storage, outside the graph
-void detach_(const Tensor& t);     // cuts t itself off
+Tensor detach(const Tensor& t);  // new tensor on the same storage, outside the graph
+void detach_(const Tensor& t);   // cuts t itself off
 int64_t add_tensor_hook(const Tensor& t, TensorHook hook);
 int64_t add_post_accumulate_hook(const Tensor& t, TensorHook hook);
 void remove_hook(const Tensor& t, int64_t id);

@@ -69,7 +69,8 @@ Grads AccumulateGrad::apply(Grads dys) {
         std::lock_guard lock(g_leaf_mutex);
         if (!m.grad.defined()) {
             // Nobody else holds this gradient: keep it. Otherwise it may be a view of something alive.
-            bool ours = !grad_enabled() && dy.impl()->refs == 1 && dy.impl()->storage->refs == 1 && is_dense(dy);
+            bool ours = !grad_enabled() && dy.impl()->refs == 1 && dy.impl()->storage->refs == 1 &&
+                        is_dense(dy);
             m.grad = ours ? dy : grad_ops().clone(dy);
         } else if (grad_enabled()) {
             m.grad = grad_ops().add(m.grad, dy);
@@ -83,7 +84,8 @@ Grads AccumulateGrad::apply(Grads dys) {
 
 void SavedTensor::save_input(const Tensor& t) {
     if (!t.defined()) return;
-    check(!t.impl()->inference, "inference tensors cannot be saved for backward; clone() them outside of inference_mode");
+    check(!t.impl()->inference,
+          "inference tensors cannot be saved for backward; clone() them outside of inference_mode");
     tensor_ = t;
     version_ = t.version();
 }
@@ -97,11 +99,13 @@ void SavedTensor::save_output(const Tensor& t, uint32_t output) {
 
 Tensor SavedTensor::unpack(Node* owner, const char* op) const {
     check(tensor_.defined(), op,
-          ": trying to backward through the graph a second time, but what it saved has already been freed; "
+          ": trying to backward through the graph a second time, but what it saved has already "
+          "been freed; "
           "pass retain_graph=True to the first backward");
-    check(tensor_.version() == version_, op, ": one of the tensors needed for the gradient (", describe(tensor_),
-          is_output_ ? ", an output of the op" : "", ") was modified by an in-place operation: it is at version ",
-          tensor_.version(), ", expected version ", version_);
+    check(tensor_.version() == version_, op, ": one of the tensors needed for the gradient (",
+          describe(tensor_), is_output_ ? ", an output of the op" : "",
+          ") was modified by an in-place operation: it is at version ", tensor_.version(),
+          ", expected version ", version_);
     if (!is_output_) return tensor_;
     Tensor t = raw_alias(tensor_);
     AutogradMeta& m = ensure_meta(t);

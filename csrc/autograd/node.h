@@ -11,7 +11,8 @@
 namespace deeplite {
 
 class Node;
-using Grads = SmallVec<Tensor, 4>;  // one per input (or output) of an op; undefined means zero / not wanted
+using Grads =
+    SmallVec<Tensor, 4>;  // one per input (or output) of an op; undefined means zero / not wanted
 
 struct Edge {
     Ref<Node> node;       // null: nobody wants this gradient
@@ -48,7 +49,7 @@ struct NodeHooks {
 int64_t next_hook_id();
 
 class Node : public RefCounted {
-public:
+ public:
     Node();
     virtual ~Node() = default;
     Node(const Node&) = delete;
@@ -65,13 +66,13 @@ public:
     }
     NodeHooks* hooks_if_any() const { return hooks_.get(); }
 
-    SmallVec<Edge, 3> edges;              // where the gradient of each input goes
-    SmallVec<TensorInfo, 1> outputs;      // of the forward op
-    uint64_t sequence;                    // grows with creation: later ops run earlier in backward
-    std::unique_ptr<std::string> layer;   // in anomaly mode: who made this node
-    void* pyobj = nullptr;                // for a Python-defined node: the object behind it
+    SmallVec<Edge, 3> edges;             // where the gradient of each input goes
+    SmallVec<TensorInfo, 1> outputs;     // of the forward op
+    uint64_t sequence;                   // grows with creation: later ops run earlier in backward
+    std::unique_ptr<std::string> layer;  // in anomaly mode: who made this node
+    void* pyobj = nullptr;               // for a Python-defined node: the object behind it
 
-private:
+ private:
     std::unique_ptr<NodeHooks> hooks_;
 };
 
@@ -80,7 +81,7 @@ void destroy(Node* p);
 
 // A leaf's end of the graph: adds what arrives to tensor.grad.
 class AccumulateGrad final : public Node {
-public:
+ public:
     explicit AccumulateGrad(Tensor leaf);
     ~AccumulateGrad() override;
     std::string name() const override { return "AccumulateGrad"; }
@@ -90,7 +91,7 @@ public:
 
 // What an op saved for its backward, guarded by the version counter of its storage.
 class SavedTensor {
-public:
+ public:
     SavedTensor() = default;
     void save_input(const Tensor& t);
     void save_output(const Tensor& t, uint32_t output);  // without holding its own node alive
@@ -99,7 +100,7 @@ public:
     Tensor unpack(Node* owner, const char* op) const;
     void reset() { tensor_ = {}; }
 
-private:
+ private:
     Tensor tensor_;
     uint32_t version_ = 0;
     uint32_t output_ = 0;

@@ -9,15 +9,17 @@ namespace deeplite {
 namespace {
 
 py::object attribute_value(const AttributeValue& v) {
-    return std::visit([](const auto& x) -> py::object {
-        if constexpr (std::is_same_v<std::decay_t<decltype(x)>, Dims>) {
-            py::tuple t(x.size());
-            for (int i = 0; i < x.size(); ++i) t[size_t(i)] = x[i];
-            return t;
-        } else {
-            return py::cast(x);
-        }
-    }, v);
+    return std::visit(
+        [](const auto& x) -> py::object {
+            if constexpr (std::is_same_v<std::decay_t<decltype(x)>, Dims>) {
+                py::tuple t(x.size());
+                for (int i = 0; i < x.size(); ++i) t[size_t(i)] = x[i];
+                return t;
+            } else {
+                return py::cast(x);
+            }
+        },
+        v);
 }
 
 py::dict describe_value(const Graph::Value& v, int id) {
@@ -34,7 +36,8 @@ py::dict describe_value(const Graph::Value& v, int id) {
 
 py::dict describe_step(const Graph::Step& s) {
     py::dict d, attributes;
-    for (const Attribute& a : s.op->attributes()) attributes[py::str(a.name)] = attribute_value(a.value);
+    for (const Attribute& a : s.op->attributes())
+        attributes[py::str(a.name)] = attribute_value(a.value);
     d["op"] = s.op->name();
     d["attributes"] = attributes;
     d["inputs"] = s.inputs;
@@ -47,7 +50,8 @@ Graph record(py::object fn, TensorList inputs) {
     Recorder recorder(inputs);
     py::object out = fn();
     TensorList outputs;
-    check<TypeError>(bind::Caster<TensorList>::load(out.ptr(), outputs), "capture: the function must return tensors");
+    check<TypeError>(bind::Caster<TensorList>::load(out.ptr(), outputs),
+                     "capture: the function must return tensors");
     return recorder.finish(outputs);
 }
 
@@ -55,18 +59,21 @@ Graph record(py::object fn, TensorList inputs) {
 
 void bind_capture(Api& api) {
     py::class_<Graph>(api.module, "_Graph")
-        .def("replay", [](const Graph& g, TensorList inputs) {
-            GilRelease unlocked;
-            return g.replay(inputs);
-        })
+        .def("replay",
+             [](const Graph& g, TensorList inputs) {
+                 GilRelease unlocked;
+                 return g.replay(inputs);
+             })
         .def("__str__", &Graph::str)
         .def_readonly("inputs", &Graph::inputs)
         .def_readonly("outputs", &Graph::outputs)
-        .def_property_readonly("values", [](const Graph& g) {
-            py::list l;
-            for (size_t i = 0; i < g.values.size(); ++i) l.append(describe_value(g.values[i], int(i)));
-            return l;
-        })
+        .def_property_readonly("values",
+                               [](const Graph& g) {
+                                   py::list l;
+                                   for (size_t i = 0; i < g.values.size(); ++i)
+                                       l.append(describe_value(g.values[i], int(i)));
+                                   return l;
+                               })
         .def_property_readonly("steps", [](const Graph& g) {
             py::list l;
             for (const auto& s : g.steps) l.append(describe_step(s));

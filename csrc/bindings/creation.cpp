@@ -27,10 +27,13 @@ struct Nested {
             for (Py_ssize_t i = 0; i < n; ++i) scan(PySequence_Fast_GET_ITEM(o, i), depth + 1);
             return;
         }
-        check<ValueError>(depth == shape.size(), "tensor(): nested sequences have different depths at dimension ", depth);
+        check<ValueError>(depth == shape.size(),
+                          "tensor(): nested sequences have different depths at dimension ", depth);
         if (is_tensor(o)) {
             Tensor t = unwrap(o);
-            check<ValueError>(t.numel() == 1, "only one-element tensors can be converted to scalars, got shape ", t.shape());
+            check<ValueError>(t.numel() == 1,
+                              "only one-element tensors can be converted to scalars, got shape ",
+                              t.shape());
             tensor_dtype = tensor_dtype ? promote(*tensor_dtype, t.dtype()) : t.dtype();
             return;
         }
@@ -45,8 +48,9 @@ struct Nested {
     }
     void level(int depth, int64_t n, PyObject*) {
         if (depth == shape.size() && category < 0 && !tensor_dtype && !closed) shape.push_back(n);
-        check<ValueError>(depth < shape.size() && shape[depth] == n, "tensor(): expected a sequence of length ",
-                          depth < shape.size() ? shape[depth] : 0, " at dimension ", depth, ", got length ", n);
+        check<ValueError>(
+            depth < shape.size() && shape[depth] == n, "tensor(): expected a sequence of length ",
+            depth < shape.size() ? shape[depth] : 0, " at dimension ", depth, ", got length ", n);
         if (n == 0) closed = true;
     }
     bool closed = false;
@@ -76,7 +80,8 @@ void fill_from(PyObject* o, char*& p, DType t) {
         s = {Scalar::boolean, b, double(b)};
     }
     if (s.kind == Scalar::floating) {
-        check<ValueError>(!is_integral(t) || std::isfinite(s.d), "tensor(): cannot convert ", s.d, " to ", t);
+        check<ValueError>(!is_integral(t) || std::isfinite(s.d), "tensor(): cannot convert ", s.d,
+                          " to ", t);
         store_double(p, t, s.d);
     } else {
         store_int(p, t, s.i);
@@ -95,7 +100,8 @@ Tensor from_nested(PyObject* o, std::optional<DType> dtype) {
 }
 
 bool all_numbers(PyObject* o) {  // nested lists of arrays go through NumPy
-    if (!PyList_Check(o) && !PyTuple_Check(o)) return !py::hasattr(o, "__array__") || is_tensor(o) || PyFloat_Check(o);
+    if (!PyList_Check(o) && !PyTuple_Check(o))
+        return !py::hasattr(o, "__array__") || is_tensor(o) || PyFloat_Check(o);
     for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(o); ++i)
         if (!all_numbers(PySequence_Fast_GET_ITEM(o, i))) return false;
     return true;
@@ -109,10 +115,16 @@ Tensor finish(Tensor t, bool requires_grad) {
     return t;
 }
 
-DType infer(const Scalar& a) { return a.kind == Scalar::boolean ? DType::Bool : a.kind == Scalar::integer ? DType::Int64 : default_dtype(); }
+DType infer(const Scalar& a) {
+    return a.kind == Scalar::boolean   ? DType::Bool
+           : a.kind == Scalar::integer ? DType::Int64
+                                       : default_dtype();
+}
 
 Tensor py_full(const Dims& size, Scalar value, OptDType dtype, OptDevice device, bool grad) {
-    return finish(full(size, value.to_double(), dtype.value_or(infer(value)), device.value_or(Device{})), grad);
+    return finish(
+        full(size, value.to_double(), dtype.value_or(infer(value)), device.value_or(Device{})),
+        grad);
 }
 
 DType range_dtype(std::initializer_list<Scalar> s, OptDType dtype) {
@@ -122,9 +134,12 @@ DType range_dtype(std::initializer_list<Scalar> s, OptDType dtype) {
     return DType::Int64;
 }
 
-Tensor py_arange(Scalar start, Scalar end, Scalar step, OptDType dtype, OptDevice device, bool grad) {
+Tensor py_arange(Scalar start, Scalar end, Scalar step, OptDType dtype, OptDevice device,
+                 bool grad) {
     DType t = range_dtype({start, end, step}, dtype);
-    return finish(arange(start.to_double(), end.to_double(), step.to_double(), t, device.value_or(Device{})), grad);
+    return finish(
+        arange(start.to_double(), end.to_double(), step.to_double(), t, device.value_or(Device{})),
+        grad);
 }
 
 struct Like {
@@ -170,7 +185,8 @@ Tensor tensor_from_object(py::handle data, OptDType dtype, Device device, bool c
 void bind_creation(Api& api) {
     api.fn("tensor(data, *, dtype=None, device=None, requires_grad=False)",
            [](py::object data, OptDType dtype, OptDevice device, bool grad) {
-               Device d = device.value_or(is_tensor(data.ptr()) ? unwrap(data.ptr()).device() : Device{});
+               Device d =
+                   device.value_or(is_tensor(data.ptr()) ? unwrap(data.ptr()).device() : Device{});
                return finish(tensor_from_object(data, dtype, d, true), grad);
            });
     auto as_tensor = [](py::object data, OptDType dtype, OptDevice device) {
@@ -185,19 +201,25 @@ void bind_creation(Api& api) {
     api.fn("asarray(data, dtype=None, device=None)", as_tensor);
     api.fn("scalar_tensor(s, *, dtype=None, device=None, requires_grad=False)",
            [](Scalar s, OptDType dtype, OptDevice device, bool grad) {
-               return finish(full({}, s.to_double(), dtype.value_or(default_dtype()), device.value_or(Device{})), grad);
+               return finish(full({}, s.to_double(), dtype.value_or(default_dtype()),
+                                  device.value_or(Device{})),
+                             grad);
            });
     api.fn("empty(*size, dtype=None, device=None, requires_grad=False)",
            [](const Dims& size, OptDType dtype, OptDevice device, bool grad) {
-               return finish(empty_recorded(size, dtype.value_or(default_dtype()), device.value_or(Device{})), grad);
+               return finish(
+                   empty_recorded(size, dtype.value_or(default_dtype()), device.value_or(Device{})),
+                   grad);
            });
     api.fn("zeros(*size, dtype=None, device=None, requires_grad=False)",
            [](const Dims& size, OptDType dtype, OptDevice device, bool grad) {
-               return finish(zeros(size, dtype.value_or(default_dtype()), device.value_or(Device{})), grad);
+               return finish(
+                   zeros(size, dtype.value_or(default_dtype()), device.value_or(Device{})), grad);
            });
     api.fn("ones(*size, dtype=None, device=None, requires_grad=False)",
            [](const Dims& size, OptDType dtype, OptDevice device, bool grad) {
-               return finish(ones(size, dtype.value_or(default_dtype()), device.value_or(Device{})), grad);
+               return finish(ones(size, dtype.value_or(default_dtype()), device.value_or(Device{})),
+                             grad);
            });
     api.fn("full(size, fill_value, *, dtype=None, device=None, requires_grad=False)", &py_full);
     api.fn("empty_like(input, *, dtype=None, device=None, requires_grad=False)",
@@ -236,7 +258,8 @@ void bind_creation(Api& api) {
                    return finish(ones(size, t, d), grad);
                });
     api.method("new_full(self, size, fill_value, *, dtype=None, device=None, requires_grad=False)",
-               [](const Tensor& x, const Dims& size, Scalar value, OptDType dtype, OptDevice device, bool grad) {
+               [](const Tensor& x, const Dims& size, Scalar value, OptDType dtype, OptDevice device,
+                  bool grad) {
                    auto [t, d] = like(x, dtype, device);
                    return finish(full(size, value.to_double(), t, d), grad);
                });
@@ -249,20 +272,29 @@ void bind_creation(Api& api) {
            [](Scalar end, OptDType dtype, OptDevice device, bool grad) {
                return py_arange(Scalar{}, end, Scalar{Scalar::integer, 1, 1}, dtype, device, grad);
            });
-    api.fn("arange(start, end, step=1, *, dtype=None, device=None, requires_grad=False)", &py_arange);
-    api.fn("linspace(start, end, steps, *, dtype=None, device=None, requires_grad=False)",
-           [](double start, double end, int64_t steps, OptDType dtype, OptDevice device, bool grad) {
-               return finish(linspace(start, end, steps, dtype.value_or(default_dtype()), device.value_or(Device{})), grad);
-           });
-    api.fn("logspace(start, end, steps, base=10.0, *, dtype=None, device=None, requires_grad=False)",
-           [](double start, double end, int64_t steps, double base, OptDType dtype, OptDevice device, bool grad) {
-               Tensor exponents = linspace(start, end, steps, DType::Float64, device.value_or(Device{}));
-               Tensor y = operators().pow(wrapped_number(base), exponents);
-               return finish(cast(y, dtype.value_or(default_dtype())), grad);
-           });
+    api.fn("arange(start, end, step=1, *, dtype=None, device=None, requires_grad=False)",
+           &py_arange);
+    api.fn(
+        "linspace(start, end, steps, *, dtype=None, device=None, requires_grad=False)",
+        [](double start, double end, int64_t steps, OptDType dtype, OptDevice device, bool grad) {
+            return finish(linspace(start, end, steps, dtype.value_or(default_dtype()),
+                                   device.value_or(Device{})),
+                          grad);
+        });
+    api.fn(
+        "logspace(start, end, steps, base=10.0, *, dtype=None, device=None, requires_grad=False)",
+        [](double start, double end, int64_t steps, double base, OptDType dtype, OptDevice device,
+           bool grad) {
+            Tensor exponents =
+                linspace(start, end, steps, DType::Float64, device.value_or(Device{}));
+            Tensor y = operators().pow(wrapped_number(base), exponents);
+            return finish(cast(y, dtype.value_or(default_dtype())), grad);
+        });
     api.fn("eye(n, m=None, *, dtype=None, device=None, requires_grad=False)",
            [](int64_t n, std::optional<int64_t> m, OptDType dtype, OptDevice device, bool grad) {
-               return finish(eye(n, m.value_or(n), dtype.value_or(default_dtype()), device.value_or(Device{})), grad);
+               return finish(eye(n, m.value_or(n), dtype.value_or(default_dtype()),
+                                 device.value_or(Device{})),
+                             grad);
            });
 }
 

@@ -3,7 +3,6 @@
 #include <pybind11/eval.h>
 #include <structmember.h>
 
-
 #include <map>
 #include <unordered_map>
 
@@ -11,8 +10,8 @@ namespace deeplite {
 namespace {
 
 struct Param {
-    PyObject* name;           // interned
-    PyObject* fallback;       // default value; null when the argument is required
+    PyObject* name;      // interned
+    PyObject* fallback;  // default value; null when the argument is required
     std::string text, shown_default;
     bool keyword_only = false, varargs = false;
 };
@@ -22,8 +21,7 @@ struct Overload {
     std::string text;  // as written: "softmax(input, dim, dtype=None)"
 };
 struct Function {
-    PyObject_HEAD
-    vectorcallfunc vectorcall;
+    PyObject_HEAD vectorcallfunc vectorcall;
     std::vector<Overload>* overloads;
     std::string* name;
     std::string* doc;
@@ -42,20 +40,22 @@ std::vector<Registered>& registry() {
 constexpr int kMaxParams = 16;
 
 // Binds call arguments to o's parameters. Returns an empty string, or why it does not fit.
-std::string bind_arguments(const Overload& o, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames,
-                           PyObject** slots, py::object& packed) {
+std::string bind_arguments(const Overload& o, PyObject* const* args, Py_ssize_t nargs,
+                           PyObject* kwnames, PyObject** slots, py::object& packed) {
     const size_t n = o.params.size();
     for (size_t i = 0; i < n; ++i) slots[i] = nullptr;
     Py_ssize_t used = 0;
     for (size_t i = 0; i < n && used < nargs; ++i) {
         const Param& p = o.params[i];
         if (p.varargs) {
-            bool sequence = nargs - used == 1 && (PyTuple_Check(args[used]) || PyList_Check(args[used]));
+            bool sequence =
+                nargs - used == 1 && (PyTuple_Check(args[used]) || PyList_Check(args[used]));
             if (sequence) {
                 slots[i] = args[used];
             } else {
                 packed = py::reinterpret_steal<py::object>(PyTuple_New(nargs - used));
-                for (Py_ssize_t k = used; k < nargs; ++k) PyTuple_SET_ITEM(packed.ptr(), k - used, Py_NewRef(args[k]));
+                for (Py_ssize_t k = used; k < nargs; ++k)
+                    PyTuple_SET_ITEM(packed.ptr(), k - used, Py_NewRef(args[k]));
                 slots[i] = packed.ptr();
             }
             used = nargs;
@@ -76,9 +76,14 @@ std::string bind_arguments(const Overload& o, PyObject* const* args, Py_ssize_t 
             if (i == n) {
                 // torch's own aliases: a function's first tensor may be called self or input, dim may be axis.
                 std::string_view s = text;
-                if (s == "self" || s == "input") i = !o.params.empty() && (o.params[0].text == "input" || o.params[0].text == "self") ? 0 : n;
+                if (s == "self" || s == "input")
+                    i = !o.params.empty() &&
+                                (o.params[0].text == "input" || o.params[0].text == "self")
+                            ? 0
+                            : n;
                 else if (s == "axis" || s == "keepdims")
-                    for (i = 0; i < n && o.params[i].text != (s == "axis" ? "dim" : "keepdim");) ++i;
+                    for (i = 0; i < n && o.params[i].text != (s == "axis" ? "dim" : "keepdim");)
+                        ++i;
                 if (i == n) return cat("got an unexpected keyword argument '", text, "'");
             }
             if (slots[i]) return cat("got multiple values for argument '", text, "'");
@@ -131,8 +136,8 @@ PyObject* call(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* k
             int bad = -1;
             PyObject* result = o.spec.invoke(o.spec.fn, slots, bad);
             if (bad < 0) return result;
-            why = cat("argument '", o.params[size_t(bad)].text, "' must be ", o.spec.types[size_t(bad)], ", not ",
-                      type_name(slots[bad]));
+            why = cat("argument '", o.params[size_t(bad)].text, "' must be ",
+                      o.spec.types[size_t(bad)], ", not ", type_name(slots[bad]));
         }
     } catch (...) {
         translate_exception();
@@ -144,7 +149,9 @@ PyObject* call(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* k
 PyObject* descr_get(PyObject* self, PyObject* obj, PyObject*) {
     return obj ? PyMethod_New(self, obj) : Py_NewRef(self);
 }
-PyObject* get_name(PyObject* self, void*) { return PyUnicode_FromString(reinterpret_cast<Function*>(self)->name->c_str()); }
+PyObject* get_name(PyObject* self, void*) {
+    return PyUnicode_FromString(reinterpret_cast<Function*>(self)->name->c_str());
+}
 PyObject* get_module(PyObject*, void*) { return PyUnicode_FromString("deeplite._C"); }
 PyObject* get_doc(PyObject* self, void*) {
     auto* f = reinterpret_cast<Function*>(self);
@@ -153,7 +160,8 @@ PyObject* get_doc(PyObject* self, void*) {
     return PyUnicode_FromString((doc + (f->doc->empty() ? "" : "\n" + *f->doc)).c_str());
 }
 PyObject* repr(PyObject* self) {
-    return PyUnicode_FromFormat("<built-in function %s>", reinterpret_cast<Function*>(self)->name->c_str());
+    return PyUnicode_FromFormat("<built-in function %s>",
+                                reinterpret_cast<Function*>(self)->name->c_str());
 }
 PyObject* reduce(PyObject* self, PyObject*) { return get_name(self, nullptr); }
 
@@ -200,7 +208,8 @@ PyObject* evaluate(const py::module_& m, const std::string& text) {
 Overload parse(const py::module_& m, std::string_view signature, bind::FunctionSpec spec) {
     Overload o{{}, std::move(spec), std::string(signature)};
     size_t open = signature.find('('), close = signature.rfind(')');
-    if (open == signature.npos || close == signature.npos) throw Error(cat("bad signature: ", signature));
+    if (open == signature.npos || close == signature.npos)
+        throw Error(cat("bad signature: ", signature));
     bool keyword_only = false;
     for (const std::string& part : split(signature.substr(open + 1, close - open - 1))) {
         if (part == "*") {
@@ -219,8 +228,8 @@ Overload parse(const py::module_& m, std::string_view signature, bind::FunctionS
         o.params.push_back(std::move(p));
     }
     if (o.params.size() != o.spec.types.size() || o.params.size() > kMaxParams)
-        throw Error(cat("bad signature: ", signature, " has ", o.params.size(), " parameters, its function ",
-                        o.spec.types.size()));
+        throw Error(cat("bad signature: ", signature, " has ", o.params.size(),
+                        " parameters, its function ", o.spec.types.size()));
     return o;
 }
 
@@ -242,8 +251,11 @@ py::list signatures() {
             py::list params;
             for (size_t i = 0; i < o.params.size(); ++i) {
                 const Param& p = o.params[i];
-                params.append(py::make_tuple(p.text, o.spec.types[i], p.fallback ? py::cast(p.shown_default) : py::none(),
-                                             p.varargs ? "varargs" : p.keyword_only ? "keyword" : "positional"));
+                params.append(py::make_tuple(p.text, o.spec.types[i],
+                                             p.fallback ? py::cast(p.shown_default) : py::none(),
+                                             p.varargs        ? "varargs"
+                                             : p.keyword_only ? "keyword"
+                                                              : "positional"));
             }
             overloads.append(py::make_tuple(o.spec.result, params));
         }
@@ -275,7 +287,8 @@ void Api::add(int places, const char* signature, bind::FunctionSpec spec, const 
         Function* existing = nullptr;
         for (const Registered& r : registry())
             if (r.place == t.place && r.name == name) existing = r.function;
-        if (existing && existing == shared) continue;  // an overload of a shared object was added already
+        if (existing && existing == shared)
+            continue;  // an overload of a shared object was added already
         if (existing) {
             existing->overloads->push_back(overload);
             if (*doc && existing->doc->empty()) *existing->doc = doc;
@@ -289,7 +302,8 @@ void Api::add(int places, const char* signature, bind::FunctionSpec spec, const 
         }
         shared = f;
         registry().push_back({t.place, name, f});
-        if (PyObject_SetAttrString(t.owner, name.c_str(), reinterpret_cast<PyObject*>(f)) < 0) throw py::error_already_set();
+        if (PyObject_SetAttrString(t.owner, name.c_str(), reinterpret_cast<PyObject*>(f)) < 0)
+            throw py::error_already_set();
     }
 }
 
@@ -309,7 +323,8 @@ void Api::alias(const char* name, const char* existing) {
         if (!f) continue;
         found = true;
         registry().push_back({t.place, name, f});
-        if (PyObject_SetAttrString(t.owner, name, reinterpret_cast<PyObject*>(f)) < 0) throw py::error_already_set();
+        if (PyObject_SetAttrString(t.owner, name, reinterpret_cast<PyObject*>(f)) < 0)
+            throw py::error_already_set();
     }
     if (!found) throw Error(cat("alias: no function ", existing));
 }
@@ -331,7 +346,8 @@ void Api::property(const char* name, getter get, setter set, const char* type) {
 
 void init_functions(py::module_& m) {
     static PyMemberDef members[] = {
-        {"__vectorcalloffset__", T_PYSSIZET, offsetof(Function, vectorcall), READONLY, nullptr}, {}};
+        {"__vectorcalloffset__", T_PYSSIZET, offsetof(Function, vectorcall), READONLY, nullptr},
+        {}};
     static PyGetSetDef getset[] = {{"__name__", get_name, nullptr, nullptr, nullptr},
                                    {"__qualname__", get_name, nullptr, nullptr, nullptr},
                                    {"__module__", get_module, nullptr, nullptr, nullptr},
@@ -346,8 +362,8 @@ void init_functions(py::module_& m) {
                                   {Py_tp_methods, methods},
                                   {0, nullptr}};
     static PyType_Spec spec = {"deeplite._C.function", sizeof(Function), 0,
-                               Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_METHOD_DESCRIPTOR |
-                                   Py_TPFLAGS_DISALLOW_INSTANTIATION,
+                               Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL |
+                                   Py_TPFLAGS_METHOD_DESCRIPTOR | Py_TPFLAGS_DISALLOW_INSTANTIATION,
                                slots};
     function_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
     if (!function_type) throw py::error_already_set();
@@ -441,7 +457,8 @@ bool Caster<double>::load(PyObject* o, double& out) {
         py::object number = py::reinterpret_steal<py::object>(item(t));
         return load(number.ptr(), out);
     }
-    if (!PyLong_Check(o) && !(Py_TYPE(o)->tp_as_number && Py_TYPE(o)->tp_as_number->nb_float)) return false;
+    if (!PyLong_Check(o) && !(Py_TYPE(o)->tp_as_number && Py_TYPE(o)->tp_as_number->nb_float))
+        return false;
     out = PyFloat_AsDouble(o);
     if (out == -1 && PyErr_Occurred()) {
         PyErr_Clear();
@@ -474,7 +491,8 @@ bool Caster<Dims>::load(PyObject* o, Dims& out) {
 }
 
 bool Caster<std::vector<int64_t>>::load(PyObject* o, std::vector<int64_t>& out) {
-    return load_sequence<int64_t>(o, [&](PyObject* e) { return load_index(e, out.emplace_back()); });
+    return load_sequence<int64_t>(o,
+                                  [&](PyObject* e) { return load_index(e, out.emplace_back()); });
 }
 
 bool Caster<std::vector<double>>::load(PyObject* o, std::vector<double>& out) {
@@ -483,7 +501,8 @@ bool Caster<std::vector<double>>::load(PyObject* o, std::vector<double>& out) {
         out = {d};
         return true;
     }
-    return load_sequence<double>(o, [&](PyObject* e) { return Caster<double>::load(e, out.emplace_back()); });
+    return load_sequence<double>(
+        o, [&](PyObject* e) { return Caster<double>::load(e, out.emplace_back()); });
 }
 
 bool Caster<TensorList>::load(PyObject* o, TensorList& out) {
@@ -515,7 +534,8 @@ PyObject* to_python(const NamedTensors& v) {
     if (!type) {
         py::list fields;
         for (const char* f : v.fields) fields.append(f);
-        type = py::module_::import("collections").attr("namedtuple")(v.type, fields, py::arg("module") = "deeplite.return_types");
+        type = py::module_::import("collections")
+                   .attr("namedtuple")(v.type, fields, py::arg("module") = "deeplite.return_types");
     }
     py::object t = py::reinterpret_steal<py::object>(to_python(std::span<const Tensor>(v.tensors)));
     return type(*t).release().ptr();

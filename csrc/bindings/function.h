@@ -25,9 +25,13 @@ struct Scalar {
     double d = 0;
     double to_double() const { return kind == floating ? d : double(i); }
     int64_t to_int() const { return kind == floating ? int64_t(d) : i; }
-    DType dtype() const { return kind == boolean ? DType::Bool : kind == integer ? DType::Int64 : default_dtype(); }
+    DType dtype() const {
+        return kind == boolean ? DType::Bool : kind == integer ? DType::Int64 : default_dtype();
+    }
     Tensor tensor() const {
-        return kind == floating ? wrapped_number(d) : kind == integer ? wrapped_number(i) : wrapped_number(i != 0);
+        return kind == floating  ? wrapped_number(d)
+               : kind == integer ? wrapped_number(i)
+                                 : wrapped_number(i != 0);
     }
 };
 // What torch returns as a named tuple, e.g. NamedTuple<"max", "values", "indices">.
@@ -138,7 +142,9 @@ inline PyObject* to_python(const Tensor& t) { return wrap(t); }
 inline PyObject* to_python(bool v) { return PyBool_FromLong(v); }
 inline PyObject* to_python(int64_t v) { return PyLong_FromLongLong(v); }
 inline PyObject* to_python(double v) { return PyFloat_FromDouble(v); }
-inline PyObject* to_python(const std::string& v) { return PyUnicode_FromStringAndSize(v.data(), Py_ssize_t(v.size())); }
+inline PyObject* to_python(const std::string& v) {
+    return PyUnicode_FromStringAndSize(v.data(), Py_ssize_t(v.size()));
+}
 inline PyObject* to_python(DType v) { return Py_NewRef(dtype_object(v)); }
 inline PyObject* to_python(Device v) { return device_object(v); }
 inline PyObject* to_python(const Dims& v) { return size_object(v); }
@@ -153,22 +159,29 @@ PyObject* to_python(const std::array<Tensor, N>& v) {
 
 template <class R>
 std::string show_result() {
-    if constexpr (std::is_void_v<R>) return "None";
-    else if constexpr (std::is_same_v<R, Dims>) return "Size";
-    else if constexpr (std::is_same_v<R, TensorList>) return "tuple[Tensor, ...]";
-    else if constexpr (std::is_same_v<R, NamedTensors>) return "Any";
-    else if constexpr (std::is_same_v<R, Device>) return "device";
+    if constexpr (std::is_void_v<R>)
+        return "None";
+    else if constexpr (std::is_same_v<R, Dims>)
+        return "Size";
+    else if constexpr (std::is_same_v<R, TensorList>)
+        return "tuple[Tensor, ...]";
+    else if constexpr (std::is_same_v<R, NamedTensors>)
+        return "Any";
+    else if constexpr (std::is_same_v<R, Device>)
+        return "device";
     else if constexpr (requires { std::tuple_size<R>::value; }) {
         std::string s = "tuple[";
         for (size_t i = 0; i < std::tuple_size_v<R>; ++i) s += i ? ", Tensor" : "Tensor";
         return s + "]";
-    } else return Caster<R>::show();
+    } else
+        return Caster<R>::show();
 }
 
 // Kernels on more than this many elements run without the GIL.
 inline constexpr int64_t kReleaseElements = 16384;
 template <class T>
-inline constexpr bool touches_python = std::is_same_v<T, py::object> || std::is_same_v<T, std::optional<py::object>>;
+inline constexpr bool touches_python =
+    std::is_same_v<T, py::object> || std::is_same_v<T, std::optional<py::object>>;
 
 inline int64_t work_of(const Tensor& t) { return t.defined() ? t.numel() : 0; }
 inline int64_t work_of(const Operand& t) { return work_of(t.tensor); }
@@ -197,14 +210,18 @@ struct Invoker {
         return call_impl(fn, slots, bad, std::index_sequence_for<A...>{});
     }
     template <size_t... I>
-    static PyObject* call_impl(const void* fn, PyObject* const* slots, int& bad, std::index_sequence<I...>) {
+    static PyObject* call_impl(const void* fn, PyObject* const* slots, int& bad,
+                               std::index_sequence<I...>) {
         (void)slots;
         std::tuple<std::decay_t<A>...> args;
         bool ok = true;
-        ((ok = ok && (Caster<std::decay_t<A>>::load(slots[I], std::get<I>(args)) || (bad = int(I), false))), ...);
+        ((ok = ok && (Caster<std::decay_t<A>>::load(slots[I], std::get<I>(args)) ||
+                      (bad = int(I), false))),
+         ...);
         if (!ok) return nullptr;
         auto f = reinterpret_cast<R (*)(A...)>(const_cast<void*>(fn));
-        constexpr bool python = (touches_python<std::decay_t<A>> || ... || std::is_same_v<std::decay_t<R>, py::object>);
+        constexpr bool python =
+            (touches_python<std::decay_t<A>> || ... || std::is_same_v<std::decay_t<R>, py::object>);
         auto run = [&]() -> R {
             if constexpr (!python)
                 if ((work_of(std::get<I>(args)) + ... + 0) > kReleaseElements) {
@@ -247,7 +264,7 @@ FunctionSpec erase(F lambda) {
 // Where bindings/<family>.cpp register their functions. Registering a name again adds an overload; overloads
 // are tried in order.
 class __attribute__((visibility("hidden"))) Api {
-public:
+ public:
     explicit Api(py::module_ m);
 
     // Signature: "name(input, dim=None, *, dtype=None)"; "*size" collects positional arguments into one Dims.
@@ -275,12 +292,12 @@ public:
     // Another name for what is already there: alias("multiply", "mul").
     void alias(const char* name, const char* existing);
     // Tensor attribute computed on access.
-    void property(const char* name, PyObject* (*get)(PyObject*, void*), int (*set)(PyObject*, PyObject*, void*) = nullptr,
-                  const char* type = "Any");
+    void property(const char* name, PyObject* (*get)(PyObject*, void*),
+                  int (*set)(PyObject*, PyObject*, void*) = nullptr, const char* type = "Any");
 
     py::module_ module, nn_module, linalg_module;
 
-private:
+ private:
     enum Place { kFunction = 1, kMethod = 2, kNn = 4, kLinalg = 8 };
     void add(int places, const char* signature, bind::FunctionSpec spec, const char* doc);
 };

@@ -31,7 +31,8 @@ std::optional<int64_t> bound(PyObject* o) {
 Tensor apply_slice(const Tensor& x, int64_t dim, PyObject* s) {
     auto* sl = reinterpret_cast<PySliceObject*>(s);
     int64_t step = bound(sl->step).value_or(1);
-    check<ValueError>(step > 0, "slice step must be positive, got ", step, " (use flip() to reverse)");
+    check<ValueError>(step > 0, "slice step must be positive, got ", step,
+                      " (use flip() to reverse)");
     if (sl->start == Py_None && sl->stop == Py_None && step == 1) return x;
     return slice(x, dim, bound(sl->start), bound(sl->stop), step);
 }
@@ -55,8 +56,9 @@ void put(TensorList& indices, int64_t dim, Tensor t) {
 void put_mask(Indexed& r, int64_t& dim, const Tensor& mask) {
     for (int i = 0; i < mask.dim(); ++i) {
         check<IndexError>(dim + i < r.view.dim() && r.view.shape()[int(dim) + i] == mask.shape()[i],
-                          "the shape of the mask ", mask.shape(), " at index ", i, " does not match the shape of the indexed tensor ",
-                          r.view.shape(), " at index ", dim + i);
+                          "the shape of the mask ", mask.shape(), " at index ", i,
+                          " does not match the shape of the indexed tensor ", r.view.shape(),
+                          " at index ", dim + i);
     }
     Tensor where = operators().nonzero(mask);
     for (int i = 0; i < mask.dim(); ++i) put(r.indices, dim++, select(where, 1, i));
@@ -73,8 +75,10 @@ void put_tensor(Indexed& r, int64_t& dim, Tensor t) {
         }
         return put_mask(r, dim, t);
     }
-    check<IndexError>(is_integral(t.dtype()), "tensors used as indices must be integer or bool tensors, got ", t.dtype());
-    check<IndexError>(dim < r.view.dim(), "too many indices for a tensor of dimension ", r.view.dim());
+    check<IndexError>(is_integral(t.dtype()),
+                      "tensors used as indices must be integer or bool tensors, got ", t.dtype());
+    check<IndexError>(dim < r.view.dim(), "too many indices for a tensor of dimension ",
+                      r.view.dim());
     put(r.indices, dim++, cast(t, DType::Int64));
 }
 
@@ -96,12 +100,14 @@ Indexed resolve(const Tensor& x, PyObject* index) {
             if (t.numel() == 0) t = cast(t, DType::Int64);
             o = py::reinterpret_steal<py::object>(wrap(t));
         }
-        check<IndexError>(o.ptr() != Py_Ellipsis || !ellipsis, "an index can only have a single ellipsis ('...')");
+        check<IndexError>(o.ptr() != Py_Ellipsis || !ellipsis,
+                          "an index can only have a single ellipsis ('...')");
         ellipsis |= o.ptr() == Py_Ellipsis;
         used += consumed(o.ptr());
         items.append(o);
     }
-    check<IndexError>(used <= x.dim(), "too many indices for a tensor of dimension ", x.dim(), ": got ", used);
+    check<IndexError>(used <= x.dim(), "too many indices for a tensor of dimension ", x.dim(),
+                      ": got ", used);
     int64_t dim = 0;
     for (py::handle h : items) {
         PyObject* o = h.ptr();
@@ -118,13 +124,18 @@ Indexed resolve(const Tensor& x, PyObject* index) {
             put_tensor(r, dim, unwrap(o));
         } else if (PyIndex_Check(o)) {
             int64_t i = *bound(o);
-            check<IndexError>(dim < r.view.dim(), "too many indices for a tensor of dimension ", x.dim());
+            check<IndexError>(dim < r.view.dim(), "too many indices for a tensor of dimension ",
+                              x.dim());
             int64_t n = r.view.shape()[int(dim)];
-            check<IndexError>(i >= -n && i < n, "index ", i, " is out of bounds for dimension ", dim, " with size ", n);
+            check<IndexError>(i >= -n && i < n, "index ", i, " is out of bounds for dimension ",
+                              dim, " with size ", n);
             r.view = select(r.view, dim, i);
         } else {
-            throw IndexError(cat("only integers, slices (`:`), ellipsis (`...`), None and integer or bool arrays are "
-                                 "valid indices, got ", Py_TYPE(o)->tp_name));
+            throw IndexError(
+                cat("only integers, slices (`:`), ellipsis (`...`), None and integer or bool "
+                    "arrays are "
+                    "valid indices, got ",
+                    Py_TYPE(o)->tp_name));
         }
     }
     return r;

@@ -14,8 +14,7 @@ namespace py = pybind11;
 // The Python object that shows a tensor. A tensor has at most one (`x.grad is x.grad`), found through
 // TensorImpl::pyobj; subclasses (Parameter) add their own __dict__.
 struct PyTensor {
-    PyObject_HEAD
-    PyObject* weakrefs;
+    PyObject_HEAD PyObject* weakrefs;
     TensorImpl* impl;  // owned: one reference
 };
 extern PyTypeObject* tensor_type;
@@ -24,15 +23,18 @@ void init_tensor_type(py::module_& m);
 inline bool is_tensor(PyObject* o) {
     return Py_TYPE(o) == tensor_type || PyType_IsSubtype(Py_TYPE(o), tensor_type);
 }
-inline Tensor unwrap(PyObject* o) { return Tensor(Ref<TensorImpl>(reinterpret_cast<PyTensor*>(o)->impl)); }
-PyObject* wrap(const Tensor& t);                             // new reference; None when undefined
-PyObject* wrap_as(PyTypeObject* type, const Tensor& t);      // a new object of a subclass
+inline Tensor unwrap(PyObject* o) {
+    return Tensor(Ref<TensorImpl>(reinterpret_cast<PyTensor*>(o)->impl));
+}
+PyObject* wrap(const Tensor& t);                         // new reference; None when undefined
+PyObject* wrap_as(PyTypeObject* type, const Tensor& t);  // a new object of a subclass
 
 PyObject* dtype_object(DType t);                  // borrowed
 bool dtype_from_object(PyObject* o, DType& out);  // deeplite.dtype, or Python's float, int, bool
 PyObject* device_object(Device d);                // new reference
-bool device_from_object(PyObject* o, Device& out);  // deeplite.device or a string; throws on unknown names
-PyObject* size_object(const Dims& d);             // new deeplite.Size
+bool device_from_object(PyObject* o,
+                        Device& out);  // deeplite.device or a string; throws on unknown names
+PyObject* size_object(const Dims& d);  // new deeplite.Size
 void init_types(py::module_& m);
 
 // A Python number (or NumPy scalar) as a weak 0-d tensor; false for anything else.
@@ -45,22 +47,22 @@ void translate_exception();  // inside a catch (...): sets the Python error
 void init_errors(py::module_& m);
 
 class GilRelease {  // for C++ that must not call Python
-public:
+ public:
     GilRelease() : state_(PyEval_SaveThread()) {}
     ~GilRelease() { PyEval_RestoreThread(state_); }
     GilRelease(const GilRelease&) = delete;
 
-private:
+ private:
     PyThreadState* state_;
 };
 
 // A Python object owned by C++ that may be dropped on a thread without the GIL.
 class SharedPyObject {
-public:
+ public:
     explicit SharedPyObject(py::handle o) : p_(o.inc_ref().ptr(), drop) {}
     PyObject* get() const { return p_.get(); }
 
-private:
+ private:
     static void drop(PyObject* o) {
         if (!Py_IsInitialized()) return;
         PyGILState_STATE s = PyGILState_Ensure();
@@ -82,6 +84,8 @@ struct type_caster<deeplite::Tensor> {
         value = deeplite::unwrap(src.ptr());
         return true;
     }
-    static handle cast(const deeplite::Tensor& t, return_value_policy, handle) { return deeplite::wrap(t); }
+    static handle cast(const deeplite::Tensor& t, return_value_policy, handle) {
+        return deeplite::wrap(t);
+    }
 };
 }  // namespace pybind11::detail

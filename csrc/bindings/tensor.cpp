@@ -1,8 +1,8 @@
 // Tensor's attributes, and its methods that belong to no op family.
-#include "core/allocator.h"
 #include "autograd/meta.h"
 #include "bindings/bindings.h"
 #include "bindings/operators.h"
+#include "core/allocator.h"
 #include "ops/copy.h"
 #include "ops/iter.h"
 #include "ops/view.h"
@@ -36,7 +36,8 @@ void set_requires_grad_attr(const Tensor& t, PyObject* value) {
 }
 
 void set_grad_attr(const Tensor& t, PyObject* value) {
-    check<TypeError>(!value || value == Py_None || is_tensor(value), "grad: expected a tensor or None");
+    check<TypeError>(!value || value == Py_None || is_tensor(value),
+                     "grad: expected a tensor or None");
     set_grad(t, value && value != Py_None ? unwrap(value) : Tensor{});
 }
 
@@ -66,27 +67,40 @@ void bind_attributes(Api& api) {
     api.property("dtype", get<[](const Tensor& t) { return t.dtype(); }>, nullptr, "dtype");
     api.property("device", get<[](const Tensor& t) { return t.device(); }>, nullptr, "device");
     api.property("ndim", get<[](const Tensor& t) { return int64_t(t.dim()); }>, nullptr, "int");
-    api.property("itemsize", get<[](const Tensor& t) { return int64_t(itemsize(t.dtype())); }>, nullptr, "int");
-    api.property("nbytes", get<[](const Tensor& t) { return int64_t(t.nbytes()); }>, nullptr, "int");
+    api.property("itemsize", get<[](const Tensor& t) { return int64_t(itemsize(t.dtype())); }>,
+                 nullptr, "int");
+    api.property("nbytes", get<[](const Tensor& t) { return int64_t(t.nbytes()); }>, nullptr,
+                 "int");
     api.property("is_leaf", get<[](const Tensor& t) { return is_leaf(t); }>, nullptr, "bool");
-    api.property("requires_grad", get<[](const Tensor& t) { return requires_grad(t); }>, set<set_requires_grad_attr>, "bool");
+    api.property("requires_grad", get<[](const Tensor& t) { return requires_grad(t); }>,
+                 set<set_requires_grad_attr>, "bool");
     api.property("grad", get<grad_of>, set<set_grad_attr>, "Tensor | None");
-    api.property("retains_grad", get<[](const Tensor& t) { return meta_of(t) && meta_of(t)->retain_grad; }>, nullptr, "bool");
+    api.property("retains_grad",
+                 get<[](const Tensor& t) { return meta_of(t) && meta_of(t)->retain_grad; }>,
+                 nullptr, "bool");
     api.property("data", get<detach>, set<set_data>, "Tensor");
-    api.property("_version", get<[](const Tensor& t) { return int64_t(t.version()); }>, nullptr, "int");
-    api.property("_base", get<[](const Tensor& t) { return is_view(t) ? meta_of(t)->view_base : Tensor{}; }>, nullptr, "Tensor | None");
+    api.property("_version", get<[](const Tensor& t) { return int64_t(t.version()); }>, nullptr,
+                 "int");
+    api.property("_base",
+                 get<[](const Tensor& t) { return is_view(t) ? meta_of(t)->view_base : Tensor{}; }>,
+                 nullptr, "Tensor | None");
     api.property("T", get<transposed_all>, nullptr, "Tensor");
     api.property("mT", get<mT>, nullptr, "Tensor");
     api.property("H", get<t>, nullptr, "Tensor");
     api.property("mH", get<mT>, nullptr, "Tensor");
-    api.property("is_cuda", get<[](const Tensor& t) { return std::string(backend_of(t.device()).name) == "cuda"; }>, nullptr, "bool");
-    api.property("is_cpu", get<[](const Tensor& t) { return t.device().is_cpu(); }>, nullptr, "bool");
+    api.property(
+        "is_cuda",
+        get<[](const Tensor& t) { return std::string(backend_of(t.device()).name) == "cuda"; }>,
+        nullptr, "bool");
+    api.property("is_cpu", get<[](const Tensor& t) { return t.device().is_cpu(); }>, nullptr,
+                 "bool");
     api.property("is_sparse", get<[](const Tensor&) { return false; }>, nullptr, "bool");
     api.property("is_quantized", get<[](const Tensor&) { return false; }>, nullptr, "bool");
 }
 
 // x.to(dtype), x.to(device), x.to(device, dtype), x.to(other)
-Tensor to(const Tensor& x, std::optional<Device> device, std::optional<DType> dtype, bool non_blocking, bool copy) {
+Tensor to(const Tensor& x, std::optional<Device> device, std::optional<DType> dtype,
+          bool non_blocking, bool copy) {
     (void)non_blocking;
     Tensor y = x;
     if (dtype) y = cast(y, *dtype);
@@ -99,9 +113,13 @@ void bind_conversions(Api& api) {
                [](const Tensor& x, DType t, bool n, bool c) { return to(x, {}, t, n, c); });
     api.method("to(self, device=None, dtype=None, non_blocking=False, copy=False)", &to);
     api.method("to(self, other, non_blocking=False, copy=False)",
-               [](const Tensor& x, const Tensor& o, bool n, bool c) { return to(x, o.device(), o.dtype(), n, c); });
+               [](const Tensor& x, const Tensor& o, bool n, bool c) {
+                   return to(x, o.device(), o.dtype(), n, c);
+               });
     api.method("type(self, dtype)", [](const Tensor& x, DType t) { return cast(x, t); });
-    api.method("type_as(self, other)", [](const Tensor& x, const Tensor& o) { return to(x, o.device(), o.dtype(), false, false); });
+    api.method("type_as(self, other)", [](const Tensor& x, const Tensor& o) {
+        return to(x, o.device(), o.dtype(), false, false);
+    });
     api.method("float(self)", [](const Tensor& x) { return cast(x, DType::Float32); });
     api.method("double(self)", [](const Tensor& x) { return cast(x, DType::Float64); });
     api.method("half(self)", [](const Tensor& x) { return cast(x, DType::Float16); });
@@ -116,7 +134,8 @@ void bind_conversions(Api& api) {
     api.method("cuda(self, device=None)", [](const Tensor& x, std::optional<int64_t> i) {
         return to_device(x, parse_device("cuda:" + std::to_string(i.value_or(0))));
     });
-    api.method("contiguous(self, memory_format=None)", [](const Tensor& x, py::object) { return contiguous(x); });
+    api.method("contiguous(self, memory_format=None)",
+               [](const Tensor& x, py::object) { return contiguous(x); });
     api.both("clone(input, *, memory_format=None)", [](const Tensor& x, py::object format) {
         return format.is_none() ? clone(x) : x.is_contiguous() ? clone(x) : contiguous(x);
     });
@@ -128,10 +147,12 @@ void bind_conversions(Api& api) {
 }
 
 void bind_information(Api& api) {
-    api.method("item(self)", [](const Tensor& x) { return py::reinterpret_steal<py::object>(item(x)); });
+    api.method("item(self)",
+               [](const Tensor& x) { return py::reinterpret_steal<py::object>(item(x)); });
     api.method("size(self)", [](const Tensor& x) { return x.shape(); });
     api.method("size(self, dim)", [](const Tensor& x, int64_t d) {
-        check<IndexError>(x.dim() > 0, "size: dimension specified as ", d, " but tensor has no dimensions");
+        check<IndexError>(x.dim() > 0, "size: dimension specified as ", d,
+                          " but tensor has no dimensions");
         return x.size(d);
     });
     api.method("stride(self)", [](const Tensor& x) -> py::object {
@@ -146,16 +167,21 @@ void bind_information(Api& api) {
     api.alias("nelement", "numel");
     api.method("element_size(self)", [](const Tensor& x) { return int64_t(itemsize(x.dtype())); });
     api.method("storage_offset(self)", [](const Tensor& x) { return x.offset(); });
-    api.method("data_ptr(self)", [](const Tensor& x) { return int64_t(reinterpret_cast<intptr_t>(x.raw())); });
-    api.method("get_device(self)", [](const Tensor& x) { return int64_t(x.device().is_cpu() ? -1 : x.device().index); });
-    api.method("is_contiguous(self, memory_format=None)", [](const Tensor& x, py::object) { return x.is_contiguous(); });
+    api.method("data_ptr(self)",
+               [](const Tensor& x) { return int64_t(reinterpret_cast<intptr_t>(x.raw())); });
+    api.method("get_device(self)", [](const Tensor& x) {
+        return int64_t(x.device().is_cpu() ? -1 : x.device().index);
+    });
+    api.method("is_contiguous(self, memory_format=None)",
+               [](const Tensor& x, py::object) { return x.is_contiguous(); });
     api.both("is_floating_point(input)", [](const Tensor& x) { return x.is_floating(); });
     api.both("is_complex(input)", [](const Tensor&) { return false; });
     api.both("is_signed(input)", [](const Tensor& x) { return is_signed(x.dtype()); });
     api.both("is_nonzero(input)", [](const Tensor& x) -> py::object {
         return py::bool_(PyObject_IsTrue(py::reinterpret_steal<py::object>(item(x)).ptr()) == 1);
     });
-    api.both("is_same_size(input, other)", [](const Tensor& x, const Tensor& y) { return x.shape() == y.shape(); });
+    api.both("is_same_size(input, other)",
+             [](const Tensor& x, const Tensor& y) { return x.shape() == y.shape(); });
     api.method("is_set_to(self, tensor)", [](const Tensor& x, const Tensor& y) {
         return x.raw() == y.raw() && x.shape() == y.shape() && x.strides() == y.strides();
     });
@@ -164,7 +190,8 @@ void bind_information(Api& api) {
     api.fn("promote_types(type1, type2)", [](DType a, DType b) { return promote(a, b); });
     api.fn("can_cast(from_, to)", [](DType a, DType b) { return can_cast(a, b); });
     api.fn("is_tensor(obj)", [](py::object o) { return is_tensor(o.ptr()); });
-    api.fn("broadcast_shapes(shape1, shape2)", [](const Dims& a, const Dims& b) { return broadcast_shapes(a, b, "broadcast_shapes"); });
+    api.fn("broadcast_shapes(shape1, shape2)",
+           [](const Dims& a, const Dims& b) { return broadcast_shapes(a, b, "broadcast_shapes"); });
 }
 
 py::dict memory_stats() {
@@ -188,7 +215,8 @@ void bind_tensor(Api& api) {
     api.module.def("memory_stats", &memory_stats, "Counters of the caching allocator, in bytes.");
     api.module.def("reset_peak_memory_stats", &reset_peak_stats);
     api.module.def("empty_cache", &empty_cache, "Gives all cached memory back to the system.");
-    api.module.def("set_cache_limit", &set_cache_limit, py::arg("bytes"), "Most bytes of freed memory kept for reuse.");
+    api.module.def("set_cache_limit", &set_cache_limit, py::arg("bytes"),
+                   "Most bytes of freed memory kept for reuse.");
 }
 
 }  // namespace deeplite

@@ -58,7 +58,8 @@ void dealloc(PyObject* o) {
 // Tensor(), Tensor(2, 3) (uninitialised sizes) and Tensor(data), as torch's legacy constructor.
 PyObject* construct(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
     return guarded([&]() -> PyObject* {
-        check<TypeError>(!kwargs || PyDict_Size(kwargs) == 0, "Tensor(): keyword arguments are not supported; use tensor()");
+        check<TypeError>(!kwargs || PyDict_Size(kwargs) == 0,
+                         "Tensor(): keyword arguments are not supported; use tensor()");
         Py_ssize_t n = PyTuple_GET_SIZE(args);
         Dims shape;
         Tensor t;
@@ -124,16 +125,24 @@ PyObject* power(PyObject* a, PyObject* b, PyObject* modulo) {
     if (modulo != Py_None) return Py_NewRef(Py_NotImplemented);
     return binary<&Operators::pow>(a, b);
 }
-PyObject* inplace_power(PyObject* a, PyObject* b, PyObject*) { return inplace<&Operators::pow_>(a, b); }
+PyObject* inplace_power(PyObject* a, PyObject* b, PyObject*) {
+    return inplace<&Operators::pow_>(a, b);
+}
 
 PyObject* compare(PyObject* a, PyObject* b, int op) {
     switch (op) {
-        case Py_LT: return binary<&Operators::lt>(a, b);
-        case Py_LE: return binary<&Operators::le>(a, b);
-        case Py_EQ: return binary<&Operators::eq>(a, b);
-        case Py_NE: return binary<&Operators::ne>(a, b);
-        case Py_GT: return binary<&Operators::gt>(a, b);
-        default: return binary<&Operators::ge>(a, b);
+        case Py_LT:
+            return binary<&Operators::lt>(a, b);
+        case Py_LE:
+            return binary<&Operators::le>(a, b);
+        case Py_EQ:
+            return binary<&Operators::eq>(a, b);
+        case Py_NE:
+            return binary<&Operators::ne>(a, b);
+        case Py_GT:
+            return binary<&Operators::gt>(a, b);
+        default:
+            return binary<&Operators::ge>(a, b);
     }
 }
 
@@ -162,8 +171,10 @@ PyObject* to_int(PyObject* a) {
 PyObject* to_index(PyObject* a) {
     return guarded([&]() -> PyObject* {
         Tensor t = unwrap(a);
-        check<TypeError>(t.numel() == 1 && !t.is_floating(),
-                         "only integer tensors of a single element can be converted to an index, got ", describe(t));
+        check<TypeError>(
+            t.numel() == 1 && !t.is_floating(),
+            "only integer tensors of a single element can be converted to an index, got ",
+            describe(t));
         return to_int(a);
     });
 }
@@ -208,7 +219,8 @@ Py_hash_t hash(PyObject* a) { return _Py_HashPointer(a); }
 PyObject* repr(PyObject* a) {
     return guarded([&]() -> PyObject* {
         static py::object* format = nullptr;
-        if (!format) format = new py::object(py::module_::import("deeplite._tensor_str").attr("tensor_str"));
+        if (!format)
+            format = new py::object(py::module_::import("deeplite._tensor_str").attr("tensor_str"));
         return (*format)(py::handle(a)).release().ptr();
     });
 }
@@ -228,27 +240,51 @@ PyType_Slot* type_slots() {
     static PyMemberDef members[] = {
         {"__weaklistoffset__", T_PYSSIZET, offsetof(PyTensor, weakrefs), READONLY, nullptr}, {}};
     static PyType_Slot slots[] = {
-        DL_SLOT(tp_dealloc, dealloc), DL_SLOT(tp_new, construct), DL_SLOT(tp_repr, repr), DL_SLOT(tp_hash, hash),
-        DL_SLOT(tp_richcompare, compare), DL_SLOT(tp_iter, iterate), {Py_tp_members, members},
-        DL_SLOT(nb_add, binary<&Operators::add>), DL_SLOT(nb_subtract, binary<&Operators::sub>),
-        DL_SLOT(nb_multiply, binary<&Operators::mul>), DL_SLOT(nb_true_divide, binary<&Operators::div>),
-        DL_SLOT(nb_floor_divide, binary<&Operators::floor_divide>), DL_SLOT(nb_remainder, binary<&Operators::remainder>),
-        DL_SLOT(nb_power, power), DL_SLOT(nb_matrix_multiply, binary<&Operators::matmul>),
-        DL_SLOT(nb_and, binary<&Operators::bitwise_and>), DL_SLOT(nb_or, binary<&Operators::bitwise_or>),
-        DL_SLOT(nb_xor, binary<&Operators::bitwise_xor>), DL_SLOT(nb_lshift, binary<&Operators::lshift>),
+        DL_SLOT(tp_dealloc, dealloc),
+        DL_SLOT(tp_new, construct),
+        DL_SLOT(tp_repr, repr),
+        DL_SLOT(tp_hash, hash),
+        DL_SLOT(tp_richcompare, compare),
+        DL_SLOT(tp_iter, iterate),
+        {Py_tp_members, members},
+        DL_SLOT(nb_add, binary<&Operators::add>),
+        DL_SLOT(nb_subtract, binary<&Operators::sub>),
+        DL_SLOT(nb_multiply, binary<&Operators::mul>),
+        DL_SLOT(nb_true_divide, binary<&Operators::div>),
+        DL_SLOT(nb_floor_divide, binary<&Operators::floor_divide>),
+        DL_SLOT(nb_remainder, binary<&Operators::remainder>),
+        DL_SLOT(nb_power, power),
+        DL_SLOT(nb_matrix_multiply, binary<&Operators::matmul>),
+        DL_SLOT(nb_and, binary<&Operators::bitwise_and>),
+        DL_SLOT(nb_or, binary<&Operators::bitwise_or>),
+        DL_SLOT(nb_xor, binary<&Operators::bitwise_xor>),
+        DL_SLOT(nb_lshift, binary<&Operators::lshift>),
         DL_SLOT(nb_rshift, binary<&Operators::rshift>),
-        DL_SLOT(nb_inplace_add, inplace<&Operators::add_>), DL_SLOT(nb_inplace_subtract, inplace<&Operators::sub_>),
-        DL_SLOT(nb_inplace_multiply, inplace<&Operators::mul_>), DL_SLOT(nb_inplace_true_divide, inplace<&Operators::div_>),
+        DL_SLOT(nb_inplace_add, inplace<&Operators::add_>),
+        DL_SLOT(nb_inplace_subtract, inplace<&Operators::sub_>),
+        DL_SLOT(nb_inplace_multiply, inplace<&Operators::mul_>),
+        DL_SLOT(nb_inplace_true_divide, inplace<&Operators::div_>),
         DL_SLOT(nb_inplace_floor_divide, inplace<&Operators::floor_divide_>),
-        DL_SLOT(nb_inplace_remainder, inplace<&Operators::remainder_>), DL_SLOT(nb_inplace_power, inplace_power),
-        DL_SLOT(nb_inplace_and, inplace<&Operators::bitwise_and_>), DL_SLOT(nb_inplace_or, inplace<&Operators::bitwise_or_>),
-        DL_SLOT(nb_inplace_xor, inplace<&Operators::bitwise_xor_>), DL_SLOT(nb_inplace_lshift, inplace<&Operators::lshift_>),
+        DL_SLOT(nb_inplace_remainder, inplace<&Operators::remainder_>),
+        DL_SLOT(nb_inplace_power, inplace_power),
+        DL_SLOT(nb_inplace_and, inplace<&Operators::bitwise_and_>),
+        DL_SLOT(nb_inplace_or, inplace<&Operators::bitwise_or_>),
+        DL_SLOT(nb_inplace_xor, inplace<&Operators::bitwise_xor_>),
+        DL_SLOT(nb_inplace_lshift, inplace<&Operators::lshift_>),
         DL_SLOT(nb_inplace_rshift, inplace<&Operators::rshift_>),
-        DL_SLOT(nb_negative, unary<&Operators::neg>), DL_SLOT(nb_absolute, unary<&Operators::abs>),
-        DL_SLOT(nb_invert, unary<&Operators::bitwise_not>), DL_SLOT(nb_positive, positive),
-        DL_SLOT(nb_bool, truth), DL_SLOT(nb_int, to_int), DL_SLOT(nb_index, to_index), DL_SLOT(nb_float, to_float),
-        DL_SLOT(mp_length, length), DL_SLOT(mp_subscript, subscript), DL_SLOT(mp_ass_subscript, assign_subscript),
-        DL_SLOT(bf_getbuffer, get_buffer), {0, nullptr}};
+        DL_SLOT(nb_negative, unary<&Operators::neg>),
+        DL_SLOT(nb_absolute, unary<&Operators::abs>),
+        DL_SLOT(nb_invert, unary<&Operators::bitwise_not>),
+        DL_SLOT(nb_positive, positive),
+        DL_SLOT(nb_bool, truth),
+        DL_SLOT(nb_int, to_int),
+        DL_SLOT(nb_index, to_index),
+        DL_SLOT(nb_float, to_float),
+        DL_SLOT(mp_length, length),
+        DL_SLOT(mp_subscript, subscript),
+        DL_SLOT(mp_ass_subscript, assign_subscript),
+        DL_SLOT(bf_getbuffer, get_buffer),
+        {0, nullptr}};
     return slots;
 }
 #undef DL_SLOT
@@ -279,12 +315,16 @@ bool number_to_tensor(PyObject* o, Tensor& out) {
         out = wrapped_number(PyFloat_AS_DOUBLE(o));
         return true;
     }
-    if (!PyLong_Check(o) && (PyTuple_Check(o) || PyList_Check(o) || PyUnicode_Check(o) || !PyNumber_Check(o))) return false;
+    if (!PyLong_Check(o) &&
+        (PyTuple_Check(o) || PyList_Check(o) || PyUnicode_Check(o) || !PyNumber_Check(o)))
+        return false;
     if (PyObject_CheckBuffer(o) && !PyObject_HasAttrString(o, "dtype")) return false;
     if (PyObject_HasAttrString(o, "__len__") && !PyObject_HasAttrString(o, "dtype")) return false;
     if (!PyLong_Check(o) && PyObject_HasAttrString(o, "ndim")) {  // NumPy scalars yes, arrays no
         py::object ndim = py::handle(o).attr("ndim");
-        if (!PyLong_Check(ndim.ptr()) || PyLong_AsLong(ndim.ptr()) != 0 || py::hasattr(o, "__array_interface__") == false) return false;
+        if (!PyLong_Check(ndim.ptr()) || PyLong_AsLong(ndim.ptr()) != 0 ||
+            py::hasattr(o, "__array_interface__") == false)
+            return false;
     }
     Scalar s;
     if (!bind::Caster<Scalar>::load(o, s)) {
@@ -297,13 +337,14 @@ bool number_to_tensor(PyObject* o, Tensor& out) {
 }
 
 void init_tensor_type(py::module_& m) {
-    static PyType_Spec spec = {"deeplite.Tensor", sizeof(PyTensor), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
-                               type_slots()};
+    static PyType_Spec spec = {"deeplite.Tensor", sizeof(PyTensor), 0,
+                               Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, type_slots()};
     tensor_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
     if (!tensor_type) throw py::error_already_set();
     m.attr("Tensor") = py::handle(reinterpret_cast<PyObject*>(tensor_type));
     // NumPy must leave `array * tensor` to us.
-    py::setattr(py::handle(reinterpret_cast<PyObject*>(tensor_type)), "__array_priority__", py::int_(1000));
+    py::setattr(py::handle(reinterpret_cast<PyObject*>(tensor_type)), "__array_priority__",
+                py::int_(1000));
 }
 
 }  // namespace deeplite

@@ -23,7 +23,8 @@ PyObject* alias_dtype(PyObject* o) {
 
 void init_dtypes(py::module_& m) {
     py::class_<DTypeTag> cls(m, "dtype", "Type of a tensor's elements, e.g. ``deeplite.float32``.");
-    cls.def_property_readonly("is_floating_point", [](const DTypeTag& t) { return is_floating(t.value); })
+    cls.def_property_readonly("is_floating_point",
+                              [](const DTypeTag& t) { return is_floating(t.value); })
         .def_property_readonly("is_complex", [](const DTypeTag&) { return false; })
         .def_property_readonly("is_signed", [](const DTypeTag& t) { return is_signed(t.value); })
         .def_property_readonly("itemsize", [](const DTypeTag& t) { return itemsize(t.value); })
@@ -37,7 +38,8 @@ void init_dtypes(py::module_& m) {
     }
     for (const char* alias : {"float", "double", "half", "long", "int", "short"})
         m.attr(alias) = py::handle(dtype_object(*dtype_from_name(alias)));
-    m.def("get_default_dtype", [] { return py::reinterpret_borrow<py::object>(dtype_object(default_dtype())); });
+    m.def("get_default_dtype",
+          [] { return py::reinterpret_borrow<py::object>(dtype_object(default_dtype())); });
     m.def("set_default_dtype", [](py::object o) {
         DType t;
         check<TypeError>(dtype_from_object(o.ptr(), t), "set_default_dtype: expected a dtype");
@@ -46,25 +48,36 @@ void init_dtypes(py::module_& m) {
 }
 
 void init_device(py::module_& m) {
-    py::class_<Device>(m, "device", "Where a tensor lives: ``device('cpu')``, ``device('cuda', 0)``.")
+    py::class_<Device>(m, "device",
+                       "Where a tensor lives: ``device('cpu')``, ``device('cuda', 0)``.")
         .def(py::init([](const std::string& s) { return parse_device(s); }), py::arg("type"))
-        .def(py::init([](const std::string& s, int i) { return parse_device(s + ":" + std::to_string(i)); }), py::arg("type"),
-             py::arg("index"))
+        .def(py::init([](const std::string& s, int i) {
+                 return parse_device(s + ":" + std::to_string(i));
+             }),
+             py::arg("type"), py::arg("index"))
         .def(py::init([](Device d) { return d; }))
         .def_property_readonly("type", [](Device d) { return std::string(backend_of(d).name); })
-        .def_property_readonly("index", [](Device d) -> std::optional<int> {
-            if (d.is_cpu()) return std::nullopt;
-            return d.index;
-        })
-        .def("__eq__", [](Device a, py::object b) { return py::isinstance<Device>(b) && b.cast<Device>() == a; })
+        .def_property_readonly("index",
+                               [](Device d) -> std::optional<int> {
+                                   if (d.is_cpu()) return std::nullopt;
+                                   return d.index;
+                               })
+        .def("__eq__",
+             [](Device a, py::object b) {
+                 return py::isinstance<Device>(b) && b.cast<Device>() == a;
+             })
         .def("__hash__", [](Device d) { return d.backend * 256 + d.index; })
         .def("__str__", [](Device d) { return to_string(d); })
-        .def("__repr__", [](Device d) {
-            std::string type = backend_of(d).name;
-            return d.is_cpu() ? "device(type='" + type + "')"
-                              : "device(type='" + type + "', index=" + std::to_string(d.index) + ")";
-        })
-        .def("__reduce__", [](py::object self) { return py::make_tuple(self.attr("__class__"), py::make_tuple(py::str(self))); });
+        .def("__repr__",
+             [](Device d) {
+                 std::string type = backend_of(d).name;
+                 return d.is_cpu()
+                            ? "device(type='" + type + "')"
+                            : "device(type='" + type + "', index=" + std::to_string(d.index) + ")";
+             })
+        .def("__reduce__", [](py::object self) {
+            return py::make_tuple(self.attr("__class__"), py::make_tuple(py::str(self)));
+        });
 }
 
 PyObject* size_repr(PyObject* self) {
@@ -73,7 +86,8 @@ PyObject* size_repr(PyObject* self) {
 }
 PyObject* size_numel(PyObject* self, PyObject*) {
     int64_t n = 1;
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(self); ++i) n *= PyLong_AsLongLong(PyTuple_GET_ITEM(self, i));
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(self); ++i)
+        n *= PyLong_AsLongLong(PyTuple_GET_ITEM(self, i));
     return PyErr_Occurred() ? nullptr : PyLong_FromLongLong(n);
 }
 PyObject* size_reduce(PyObject* self, PyObject*) {
@@ -82,10 +96,12 @@ PyObject* size_reduce(PyObject* self, PyObject*) {
 }
 
 void init_size(py::module_& m) {
-    static PyMethodDef methods[] = {{"numel", size_numel, METH_NOARGS, "Number of elements of that shape."},
-                                    {"__reduce__", size_reduce, METH_NOARGS, nullptr},
-                                    {}};
-    static PyType_Slot slots[] = {{Py_tp_repr, reinterpret_cast<void*>(size_repr)}, {Py_tp_methods, methods}, {0, nullptr}};
+    static PyMethodDef methods[] = {
+        {"numel", size_numel, METH_NOARGS, "Number of elements of that shape."},
+        {"__reduce__", size_reduce, METH_NOARGS, nullptr},
+        {}};
+    static PyType_Slot slots[] = {
+        {Py_tp_repr, reinterpret_cast<void*>(size_repr)}, {Py_tp_methods, methods}, {0, nullptr}};
     static PyType_Spec spec = {"deeplite.Size", 0, 0, Py_TPFLAGS_DEFAULT, slots};
     py::tuple bases = py::make_tuple(py::handle(reinterpret_cast<PyObject*>(&PyTuple_Type)));
     g_size_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpecWithBases(&spec, bases.ptr()));
@@ -94,7 +110,8 @@ void init_size(py::module_& m) {
 }
 
 void init_generator(py::module_& m) {
-    py::class_<Generator, Ref<Generator>> cls(m, "Generator", "State of the random numbers: a seed and a counter.");
+    py::class_<Generator, Ref<Generator>> cls(m, "Generator",
+                                              "State of the random numbers: a seed and a counter.");
     cls.def(py::init([](py::object device) {
                 (void)device;  // counters live on the host whatever device draws from them
                 return Ref<Generator>(new Generator);
@@ -107,8 +124,10 @@ void init_generator(py::module_& m) {
              })
         .def("seed", &Generator::seed)
         .def("initial_seed", &Generator::initial_seed)
-        .def("get_state", [](const Generator& g) { return py::make_tuple(g.state().seed, g.state().offset); })
-        .def("set_state", [](Generator& g, std::pair<uint64_t, uint64_t> s) { g.set_state({s.first, s.second}); })
+        .def("get_state",
+             [](const Generator& g) { return py::make_tuple(g.state().seed, g.state().offset); })
+        .def("set_state", [](Generator& g,
+                             std::pair<uint64_t, uint64_t> s) { g.set_state({s.first, s.second}); })
         .def_property_readonly("device", [](const Generator&) { return Device{}; });
     m.attr("default_generator") = py::cast(default_generator());
     m.def("manual_seed", [](py::int_ seed) {
@@ -162,7 +181,8 @@ void init_types(py::module_& m) {
 void init_errors(py::module_& m) {
     // A ValueError for those who think in Python, a RuntimeError for those who come from torch.
     py::tuple bases = py::make_tuple(py::handle(PyExc_ValueError), py::handle(PyExc_RuntimeError));
-    g_shape_error = PyErr_NewExceptionWithDoc("deeplite.ShapeError", "Shapes that do not fit an operation.", bases.ptr(), nullptr);
+    g_shape_error = PyErr_NewExceptionWithDoc(
+        "deeplite.ShapeError", "Shapes that do not fit an operation.", bases.ptr(), nullptr);
     m.attr("ShapeError") = py::handle(g_shape_error);
     py::register_exception_translator([](std::exception_ptr p) {
         try {

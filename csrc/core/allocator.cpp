@@ -32,7 +32,9 @@ int64_t default_limit() {
 }
 std::atomic<int64_t> g_limit{default_limit()};
 
-uint64_t key(size_t size, Device d) { return uint64_t(size) << 16 | uint64_t(uint8_t(d.backend)) << 8 | uint8_t(d.index); }
+uint64_t key(size_t size, Device d) {
+    return uint64_t(size) << 16 | uint64_t(uint8_t(d.backend)) << 8 | uint8_t(d.index);
+}
 
 // Leaked on purpose: tensors held by Python may be freed after static destructors ran.
 struct Pool {
@@ -93,7 +95,8 @@ void* take_cached(size_t size, Device d) {
 }
 
 bool keep_cached(void* block, size_t size, Device d) noexcept try {
-    if (g_count.cached.load(std::memory_order_relaxed) + int64_t(size) > g_limit.load(std::memory_order_relaxed))
+    if (g_count.cached.load(std::memory_order_relaxed) + int64_t(size) >
+        g_limit.load(std::memory_order_relaxed))
         return false;
     if (size <= kSmall && d.is_cpu()) {
         if (t_dead || t_cache.count[size / 64 - 1] == kPerClass) return false;
@@ -128,10 +131,11 @@ void* allocate(size_t bytes, Device d) {
         g_count.system.fetch_add(1, std::memory_order_relaxed);
     }
     g_count.calls.fetch_add(1, std::memory_order_relaxed);
-    int64_t now = g_count.allocated.fetch_add(int64_t(size), std::memory_order_relaxed) + int64_t(size);
+    int64_t now =
+        g_count.allocated.fetch_add(int64_t(size), std::memory_order_relaxed) + int64_t(size);
     int64_t peak = g_count.peak.load(std::memory_order_relaxed);
-    while (now > peak && !g_count.peak.compare_exchange_weak(peak, now, std::memory_order_relaxed)) {
-    }
+    while (now > peak &&
+           !g_count.peak.compare_exchange_weak(peak, now, std::memory_order_relaxed)) {}
     return p;
 }
 

@@ -22,8 +22,8 @@ void deallocate(void* p, size_t bytes, Device d) noexcept;
 
 AllocatorStats allocator_stats();
 void reset_peak_stats();
-void empty_cache() noexcept;           // gives every cached block back
-int64_t cache_limit();                 // most bytes kept for reuse
-void set_cache_limit(int64_t bytes);   // trims at once
+void empty_cache() noexcept;          // gives every cached block back
+int64_t cache_limit();                // most bytes kept for reuse
+void set_cache_limit(int64_t bytes);  // trims at once
 
 }  // namespace deeplite

@@ -33,16 +33,20 @@ Device parse_device(std::string_view text) {
         type = text.substr(0, colon);
         std::string_view digits = text.substr(colon + 1);
         auto [end, ec] = std::from_chars(digits.data(), digits.data() + digits.size(), index);
-        bad = type.empty() || digits.empty() || ec != std::errc{} || end != digits.data() + digits.size() || index < 0;
+        bad = type.empty() || digits.empty() || ec != std::errc{} ||
+              end != digits.data() + digits.size() || index < 0;
     }
     check(!bad, "invalid device string: '", text, "' (expected 'cpu', 'cuda' or 'name:index')");
     int b = find(type);
-    check(b >= 0, "device '", text, "': no backend '", type,
-          "' is loaded (deeplite.backends.load(path) loads one; this build has: ", [] {
-              std::string all;
-              for (auto& n : backend_names()) all += (all.empty() ? "" : ", ") + n;
-              return all;
-          }(), ")");
+    check(
+        b >= 0, "device '", text, "': no backend '", type,
+        "' is loaded (deeplite.backends.load(path) loads one; this build has: ",
+        [] {
+            std::string all;
+            for (auto& n : backend_names()) all += (all.empty() ? "" : ", ") + n;
+            return all;
+        }(),
+        ")");
     int n = g_backends[b]->device_count();
     check(index < n, "device '", text, "': backend '", type, "' has ", n, " device(s)");
     return {int8_t(b), int8_t(index)};
@@ -62,10 +66,12 @@ int register_backend(const dl_backend* b) {
           ") or found no device");
     check(b->abi_version == DL_ABI_VERSION, "backend: built for ABI version ", b->abi_version,
           ", this deeplite speaks version ", DL_ABI_VERSION);
-    check(b->struct_size == sizeof(dl_backend), "backend: dl_backend has ", b->struct_size, " bytes there, ",
-          sizeof(dl_backend), " here");
-    check(b->name && b->device_count && b->alloc && b->free && b->copy && b->synchronize && b->last_error,
-          "backend: a mandatory entry (name, device_count, alloc, free, copy, synchronize, last_error) is null");
+    check(b->struct_size == sizeof(dl_backend), "backend: dl_backend has ", b->struct_size,
+          " bytes there, ", sizeof(dl_backend), " here");
+    check(b->name && b->device_count && b->alloc && b->free && b->copy && b->synchronize &&
+              b->last_error,
+          "backend: a mandatory entry (name, device_count, alloc, free, copy, synchronize, "
+          "last_error) is null");
     std::lock_guard lock(g_mutex);
     check(find(b->name) < 0, "backend: a backend named '", b->name, "' is already loaded");
     check(g_count < kMaxBackends, "backend: at most ", kMaxBackends, " backends can be loaded");
@@ -99,10 +105,14 @@ void check_status(dl_status s, Device d, const char* op, std::string_view detail
     std::string tail = detail.empty() ? "" : cat(" (", detail, ")");
     switch (s) {
         case DL_UNSUPPORTED:
-            throw NotImplementedError(cat(op, ": not supported by backend '", backend_of(d).name, "'", tail));
-        case DL_OUT_OF_MEMORY: throw OutOfMemoryError(cat(op, ": out of memory on ", d, tail));
-        case DL_BAD_INDEX: throw IndexError(cat(op, ": index out of range", tail));
-        default: break;
+            throw NotImplementedError(
+                cat(op, ": not supported by backend '", backend_of(d).name, "'", tail));
+        case DL_OUT_OF_MEMORY:
+            throw OutOfMemoryError(cat(op, ": out of memory on ", d, tail));
+        case DL_BAD_INDEX:
+            throw IndexError(cat(op, ": index out of range", tail));
+        default:
+            break;
     }
     const char* why = backend_of(d).last_error();
     throw Error(cat(op, ": kernel failed on ", d, tail, ": ", why ? why : "unknown error"));

@@ -14,7 +14,7 @@ namespace deeplite {
 inline constexpr int kMaxDims = DL_MAX_DIMS;
 
 class Dims {
-public:
+ public:
     Dims() = default;
     Dims(std::initializer_list<int64_t> v) : Dims(v.begin(), int(v.size())) {}
     Dims(const int64_t* v, int n) {
@@ -67,11 +67,14 @@ public:
         n_ = n;
     }
     bool contains(int64_t v) const { return std::find(begin(), end(), v) != end(); }
-    bool operator==(const Dims& o) const { return n_ == o.n_ && std::equal(begin(), end(), o.begin()); }
+    bool operator==(const Dims& o) const {
+        return n_ == o.n_ && std::equal(begin(), end(), o.begin());
+    }
 
-private:
+ private:
     static void check_rank(int n) {
-        check<ShapeError>(n >= 0 && n <= kMaxDims, "tensors have at most ", kMaxDims, " dimensions, got ", n);
+        check<ShapeError>(n >= 0 && n <= kMaxDims, "tensors have at most ", kMaxDims,
+                          " dimensions, got ", n);
     }
     int32_t n_ = 0;
     int64_t d_[kMaxDims];  // only the first n_ are set

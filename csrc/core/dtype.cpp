@@ -10,9 +10,9 @@
 namespace deeplite {
 namespace {
 
-constexpr std::array<std::string_view, kDTypeCount> kNames = {"float32", "float64", "bfloat16", "float16",
-                                                              "int64",   "int32",   "int16",    "int8",
-                                                              "uint8",   "bool"};
+constexpr std::array<std::string_view, kDTypeCount> kNames = {
+    "float32", "float64", "bfloat16", "float16", "int64",
+    "int32",   "int16",   "int8",     "uint8",   "bool"};
 constexpr std::pair<std::string_view, DType> kAliases[] = {
     {"float", DType::Float32}, {"double", DType::Float64}, {"half", DType::Float16},
     {"long", DType::Int64},    {"int", DType::Int32},      {"short", DType::Int16},
@@ -53,7 +53,8 @@ bool can_cast(DType from, DType to) { return category(from) <= category(to); }
 DType default_dtype() { return g_default.load(std::memory_order_relaxed); }
 
 void set_default_dtype(DType t) {
-    check<TypeError>(is_floating(t), "set_default_dtype: only floating-point types are supported, got ", t);
+    check<TypeError>(is_floating(t),
+                     "set_default_dtype: only floating-point types are supported, got ", t);
     g_default.store(t, std::memory_order_relaxed);
 }
 

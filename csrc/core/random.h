@@ -9,7 +9,7 @@
 namespace deeplite {
 
 class Generator : public RefCounted {
-public:
+ public:
     explicit Generator(uint64_t seed = kDefaultSeed) : seed_(seed) {}
     static constexpr uint64_t kDefaultSeed = 67280421310721u;
 
@@ -24,7 +24,7 @@ public:
     // Hands `n` counters to the caller: returns the state to draw them with and moves past them.
     State reserve(uint64_t n);
 
-private:
+ private:
     mutable std::mutex mutex_;
     uint64_t seed_;
     uint64_t offset_ = 0;

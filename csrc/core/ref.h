@@ -18,7 +18,7 @@ inline void destroy(T* p) {
 
 template <class T>
 class Ref {
-public:
+ public:
     Ref() = default;
     Ref(std::nullptr_t) {}
     explicit Ref(T* p) : p_(p) { acquire(); }
@@ -56,7 +56,7 @@ public:
         return {};
     }
 
-private:
+ private:
     void acquire() {
         if (p_) p_->refs.fetch_add(1, std::memory_order_relaxed);
     }

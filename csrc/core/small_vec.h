@@ -8,7 +8,7 @@ namespace deeplite {
 
 template <class T, int N>
 class SmallVec {
-public:
+ public:
     SmallVec() = default;
     SmallVec(std::initializer_list<T> v) {
         reserve(int(v.size()));
@@ -53,7 +53,7 @@ public:
         cap_ = n;
     }
 
-private:
+ private:
     T inline_[N] = {};
     std::unique_ptr<T[]> heap_;
     int n_ = 0, cap_ = N;

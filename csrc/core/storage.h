@@ -12,7 +12,8 @@ struct Storage : RefCounted {
     Storage(size_t bytes, Device device);
     // Borrows memory of somebody else (a NumPy array, a DLPack capsule); `release` runs when the last
     // tensor lets go, on whatever thread that happens.
-    Storage(void* data, size_t bytes, Device device, std::function<void()> release, bool writable = true);
+    Storage(void* data, size_t bytes, Device device, std::function<void()> release,
+            bool writable = true);
     ~Storage();
     Storage(const Storage&) = delete;
     Storage& operator=(const Storage&) = delete;
@@ -21,9 +22,10 @@ struct Storage : RefCounted {
     size_t bytes = 0;
     Device device;
     bool writable = true;
-    std::atomic<uint32_t> version{0};  // grows with every in-place change of any tensor that views it
+    std::atomic<uint32_t> version{
+        0};  // grows with every in-place change of any tensor that views it
 
-private:
+ private:
     std::function<void()> release_;  // empty: the memory is ours
 };
 

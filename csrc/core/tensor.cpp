@@ -18,7 +18,8 @@ bool compute_contiguous(const TensorImpl& t) {
     return true;
 }
 
-Tensor make(Ref<Storage> storage, const Dims& shape, const Dims& strides, int64_t offset, DType dtype, int64_t numel) {
+Tensor make(Ref<Storage> storage, const Dims& shape, const Dims& strides, int64_t offset,
+            DType dtype, int64_t numel) {
     auto t = make_ref<TensorImpl>();
     t->storage = std::move(storage);
     t->shape = shape;
@@ -51,7 +52,8 @@ Dims memory_order(const Tensor& x) {
 float half_to_float(uint16_t h) {
     uint32_t sign = uint32_t(h & 0x8000) << 16, exp = h >> 10 & 31, man = h & 0x3ff;
     if (exp == 31) return std::bit_cast<float>(sign | 0x7f800000 | man << 13);
-    if (exp == 0) return std::copysign(std::ldexp(float(man), -24), std::bit_cast<float>(sign | 0x3f800000));
+    if (exp == 0)
+        return std::copysign(std::ldexp(float(man), -24), std::bit_cast<float>(sign | 0x3f800000));
     return std::bit_cast<float>(sign | (exp + 112) << 23 | man << 13);
 }
 
@@ -61,8 +63,9 @@ uint16_t float_to_half(float f) {
     u &= 0x7fffffff;
     if (u > 0x7f800000) return sign | 0x7e00;
     if (u >= 0x477ff000) return sign | 0x7c00;  // rounds to infinity
-    if (u < 0x38800000)                          // subnormal half: adding 0.5 lines the mantissa up
-        return sign | uint16_t(std::bit_cast<uint32_t>(std::bit_cast<float>(u) + 0.5f) - 0x3f000000);
+    if (u < 0x38800000)                         // subnormal half: adding 0.5 lines the mantissa up
+        return sign |
+               uint16_t(std::bit_cast<uint32_t>(std::bit_cast<float>(u) + 0.5f) - 0x3f000000);
     uint32_t odd = u >> 13 & 1;
     return sign | uint16_t((u - 0x38000000 + 0xfff + odd) >> 13);
 }
@@ -89,8 +92,8 @@ void poke(void* p, U v) {
 
 Tensor empty(const Dims& shape, DType dtype, Device device, const char* op) {
     int64_t n = checked_numel(shape, op), bytes;
-    check<ShapeError>(!__builtin_mul_overflow(n, int64_t(itemsize(dtype)), &bytes), op, ": shape ", shape, " of ", dtype,
-                      " overflows 64 bits");
+    check<ShapeError>(!__builtin_mul_overflow(n, int64_t(itemsize(dtype)), &bytes), op, ": shape ",
+                      shape, " of ", dtype, " overflows 64 bits");
     auto t = make_ref<TensorImpl>();
     t->storage = make_ref<Storage>(size_t(bytes), device);
     t->shape = shape;
@@ -117,8 +120,8 @@ Tensor empty_like(const Tensor& x, DType dtype) {
 
 Tensor raw_view(const Tensor& x, const Dims& shape, const Dims& strides, int64_t offset) {
     int64_t n = checked_numel(shape, "view"), last = offset;
-    check<ShapeError>(shape.size() == strides.size(), "as_strided: shape ", shape, " and strides ", strides,
-                      " differ in length");
+    check<ShapeError>(shape.size() == strides.size(), "as_strided: shape ", shape, " and strides ",
+                      strides, " differ in length");
     check<Error>(offset >= 0, "as_strided: negative storage offset ", offset);
     bool overflow = false;
     for (int i = 0; i < shape.size(); ++i) {
@@ -128,9 +131,10 @@ Tensor raw_view(const Tensor& x, const Dims& shape, const Dims& strides, int64_t
         overflow |= __builtin_add_overflow(last, reach, &last);
     }
     if (n > 0)
-        check<Error>(!overflow && uint64_t(last) < x.impl()->storage->bytes / itemsize(x.dtype()), "as_strided: shape ",
-                     shape, ", strides ", strides, ", offset ", offset, " reach outside a storage of ",
-                     x.impl()->storage->bytes / itemsize(x.dtype()), " elements");
+        check<Error>(!overflow && uint64_t(last) < x.impl()->storage->bytes / itemsize(x.dtype()),
+                     "as_strided: shape ", shape, ", strides ", strides, ", offset ", offset,
+                     " reach outside a storage of ", x.impl()->storage->bytes / itemsize(x.dtype()),
+                     " elements");
     return make(x.impl()->storage, shape, strides, offset, x.dtype(), n);
 }
 
@@ -144,7 +148,8 @@ Tensor from_blob(void* data, const Dims& shape, const Dims& strides, DType dtype
                  std::function<void()> release, bool writable) {
     int64_t n = checked_numel(shape, "from_blob"), reach = n > 0 ? 1 : 0;
     for (int i = 0; i < shape.size() && n > 0; ++i) reach += (shape[i] - 1) * strides[i];
-    auto storage = make_ref<Storage>(data, size_t(reach) * itemsize(dtype), device, std::move(release), writable);
+    auto storage = make_ref<Storage>(data, size_t(reach) * itemsize(dtype), device,
+                                     std::move(release), writable);
     return make(std::move(storage), shape, strides, 0, dtype, n);
 }
 
@@ -154,46 +159,71 @@ Tensor wrapped_number(bool v) { return wrapped(v, DType::Bool); }
 
 double load_double(const void* p, DType t) {
     switch (t) {
-        case DType::Float32: return peek<float>(p);
-        case DType::Float64: return peek<double>(p);
-        case DType::BFloat16: return std::bit_cast<float>(uint32_t(peek<uint16_t>(p)) << 16);
-        case DType::Float16: return half_to_float(peek<uint16_t>(p));
-        default: return double(load_int(p, t));
+        case DType::Float32:
+            return peek<float>(p);
+        case DType::Float64:
+            return peek<double>(p);
+        case DType::BFloat16:
+            return std::bit_cast<float>(uint32_t(peek<uint16_t>(p)) << 16);
+        case DType::Float16:
+            return half_to_float(peek<uint16_t>(p));
+        default:
+            return double(load_int(p, t));
     }
 }
 
 int64_t load_int(const void* p, DType t) {
     switch (t) {
-        case DType::Int64: return peek<int64_t>(p);
-        case DType::Int32: return peek<int32_t>(p);
-        case DType::Int16: return peek<int16_t>(p);
-        case DType::Int8: return peek<int8_t>(p);
-        case DType::UInt8: return peek<uint8_t>(p);
-        case DType::Bool: return peek<uint8_t>(p) != 0;
-        default: return int64_t(load_double(p, t));
+        case DType::Int64:
+            return peek<int64_t>(p);
+        case DType::Int32:
+            return peek<int32_t>(p);
+        case DType::Int16:
+            return peek<int16_t>(p);
+        case DType::Int8:
+            return peek<int8_t>(p);
+        case DType::UInt8:
+            return peek<uint8_t>(p);
+        case DType::Bool:
+            return peek<uint8_t>(p) != 0;
+        default:
+            return int64_t(load_double(p, t));
     }
 }
 
 void store_double(void* p, DType t, double v) {
     switch (t) {
-        case DType::Float32: return poke<float>(p, v);
-        case DType::Float64: return poke<double>(p, v);
-        case DType::BFloat16: return poke<uint16_t>(p, float_to_bfloat(float(v)));
-        case DType::Float16: return poke<uint16_t>(p, float_to_half(float(v)));
-        case DType::Bool: return poke<uint8_t>(p, v != 0);
-        default: return store_int(p, t, int64_t(v));
+        case DType::Float32:
+            return poke<float>(p, v);
+        case DType::Float64:
+            return poke<double>(p, v);
+        case DType::BFloat16:
+            return poke<uint16_t>(p, float_to_bfloat(float(v)));
+        case DType::Float16:
+            return poke<uint16_t>(p, float_to_half(float(v)));
+        case DType::Bool:
+            return poke<uint8_t>(p, v != 0);
+        default:
+            return store_int(p, t, int64_t(v));
     }
 }
 
 void store_int(void* p, DType t, int64_t v) {
     switch (t) {
-        case DType::Int64: return poke<int64_t>(p, v);
-        case DType::Int32: return poke<int32_t>(p, v);
-        case DType::Int16: return poke<int16_t>(p, v);
-        case DType::Int8: return poke<int8_t>(p, v);
-        case DType::UInt8: return poke<uint8_t>(p, v);
-        case DType::Bool: return poke<uint8_t>(p, v != 0);
-        default: return store_double(p, t, double(v));
+        case DType::Int64:
+            return poke<int64_t>(p, v);
+        case DType::Int32:
+            return poke<int32_t>(p, v);
+        case DType::Int16:
+            return poke<int16_t>(p, v);
+        case DType::Int8:
+            return poke<int8_t>(p, v);
+        case DType::UInt8:
+            return poke<uint8_t>(p, v);
+        case DType::Bool:
+            return poke<uint8_t>(p, v != 0);
+        default:
+            return store_double(p, t, double(v));
     }
 }
 

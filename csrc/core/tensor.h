@@ -23,15 +23,16 @@ struct TensorImpl : RefCounted {
     int64_t offset = 0;  // of the first element, in elements
     int64_t numel = 0;
     DType dtype = DType::Float32;
-    bool contiguous = true;      // row-major without gaps
+    bool contiguous = true;       // row-major without gaps
     bool wrapped_number = false;  // made from a Python number: weak in type promotion
-    bool inference = false;      // made under inference_mode: autograd refuses to save it
+    bool inference = false;       // made under inference_mode: autograd refuses to save it
     std::unique_ptr<TensorMeta> meta;
-    void* pyobj = nullptr;  // the Python object that shows this tensor, if one is alive (held by bindings)
+    void* pyobj =
+        nullptr;  // the Python object that shows this tensor, if one is alive (held by bindings)
 };
 
 class Tensor {
-public:
+ public:
     Tensor() = default;  // undefined: "no tensor" (an absent bias, a gradient nobody needs)
     explicit Tensor(Ref<TensorImpl> impl) : impl_(std::move(impl)) {}
 
@@ -57,14 +58,15 @@ public:
 
     // Address of the first element, for reading and writing. data<T>() trusts the caller about T.
     void* raw() const {
-        return static_cast<char*>(impl_->storage->data) + impl_->offset * int64_t(itemsize(impl_->dtype));
+        return static_cast<char*>(impl_->storage->data) +
+               impl_->offset * int64_t(itemsize(impl_->dtype));
     }
     template <class T>
     T* data() const {
         return static_cast<T*>(raw());
     }
 
-private:
+ private:
     Ref<TensorImpl> impl_;
 };
 using TensorList = std::vector<Tensor>;

@@ -22,7 +22,8 @@ std::string value_name(const Graph& g, int id) {
     const Graph::Value& v = g.values[size_t(id)];
     if (v.kind == Graph::Kind::constant && v.shape.empty() && v.device.is_cpu()) {
         const Tensor& c = v.constant;
-        return is_floating(v.dtype) ? format(load_double(c.raw(), v.dtype)) : cat(load_int(c.raw(), v.dtype));
+        return is_floating(v.dtype) ? format(load_double(c.raw(), v.dtype))
+                                    : cat(load_int(c.raw(), v.dtype));
     }
     return cat(v.kind == Graph::Kind::constant ? "c" : "%", id);
 }
@@ -65,7 +66,8 @@ Recorder::~Recorder() {
 
 int Recorder::add_value(const Tensor& t, Graph::Kind kind) {
     int id = int(graph_.values.size());
-    graph_.values.push_back({kind, t.shape(), t.dtype(), t.device(), kind == Graph::Kind::constant ? t : Tensor{}});
+    graph_.values.push_back(
+        {kind, t.shape(), t.dtype(), t.device(), kind == Graph::Kind::constant ? t : Tensor{}});
     ids_[t.impl()] = id;
     alive_.push_back(t);
     return id;
@@ -84,7 +86,9 @@ void Recorder::record(std::shared_ptr<const RecordedOp> op, std::span<const Tens
     for (const Tensor& t : outputs) {
         auto it = t.defined() ? ids_.find(t.impl()) : ids_.end();
         bool known = it != ids_.end();
-        step.outputs.push_back(!t.defined() ? -1 : known ? it->second : add_value(t, Graph::Kind::result));
+        step.outputs.push_back(!t.defined() ? -1
+                               : known      ? it->second
+                                            : add_value(t, Graph::Kind::result));
     }
     graph_.steps.push_back(std::move(step));
 }
@@ -103,15 +107,15 @@ void Recorder::check_readable(const Tensor& t, const char* op) const {
 }
 
 TensorList Graph::replay(const TensorList& given) const {
-    check<TypeError>(given.size() == inputs.size(), "replay: the graph takes ", inputs.size(), " inputs, got ",
-                     given.size());
+    check<TypeError>(given.size() == inputs.size(), "replay: the graph takes ", inputs.size(),
+                     " inputs, got ", given.size());
     TensorList live(values.size());
     for (size_t i = 0; i < given.size(); ++i) {
         const Value& v = values[size_t(inputs[i])];
-        check<ShapeError>(given[i].defined() && given[i].shape() == v.shape && given[i].dtype() == v.dtype &&
-                              given[i].device() == v.device,
-                          "replay: input ", i, " was captured as ", v.dtype, v.shape, " on ", v.device, ", got ",
-                          describe(given[i]));
+        check<ShapeError>(given[i].defined() && given[i].shape() == v.shape &&
+                              given[i].dtype() == v.dtype && given[i].device() == v.device,
+                          "replay: input ", i, " was captured as ", v.dtype, v.shape, " on ",
+                          v.device, ", got ", describe(given[i]));
         live[size_t(inputs[i])] = given[i];
     }
     for (size_t i = 0; i < values.size(); ++i)
@@ -128,7 +132,8 @@ TensorList Graph::replay(const TensorList& given) const {
         for (int id : steps[s].inputs) in.push_back(id < 0 ? Tensor{} : live[size_t(id)]);
         TensorList out = steps[s].op->run(in);
         for (size_t i = 0; i < out.size(); ++i)
-            if (int id = steps[s].outputs[i]; id >= 0 && last[size_t(id)] > s) live[size_t(id)] = out[i];
+            if (int id = steps[s].outputs[i]; id >= 0 && last[size_t(id)] > s)
+                live[size_t(id)] = out[i];
         for (int id : steps[s].inputs)
             if (id >= 0 && last[size_t(id)] == s) live[size_t(id)] = {};
     }
@@ -151,7 +156,8 @@ std::string Graph::str() const {
         std::string out, attrs;
         for (int id : s.outputs)
             if (id >= 0) out += (out.empty() ? "" : ", ") + typed(id);
-        for (const Attribute& a : s.op->attributes()) attrs += (attrs.empty() ? "" : ", ") + a.name + "=" + to_string(a.value);
+        for (const Attribute& a : s.op->attributes())
+            attrs += (attrs.empty() ? "" : ", ") + a.name + "=" + to_string(a.value);
         rows.push_back({out, s.op->name(), join(*this, s.inputs), attrs});
     }
     rows.push_back({join(*this, outputs), "output", "", ""});
@@ -161,7 +167,8 @@ std::string Graph::str() const {
     std::ostringstream text;
     for (auto& r : rows) {
         std::ostringstream line;
-        for (int c = 0; c < 3; ++c) line << std::left << std::setw(int(width[c]) + 2) << r[size_t(c)];
+        for (int c = 0; c < 3; ++c)
+            line << std::left << std::setw(int(width[c]) + 2) << r[size_t(c)];
         std::string s = line.str() + r[3];
         s.erase(s.find_last_not_of(' ') + 1);
         text << s << '\n';

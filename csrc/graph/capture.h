@@ -20,7 +20,7 @@ std::string to_string(const AttributeValue& v);
 
 // An op with its attributes fixed, ready to run again. apply.h makes one from any op declaration.
 class RecordedOp {
-public:
+ public:
     virtual ~RecordedOp() = default;
     virtual const char* name() const = 0;
     virtual std::vector<Attribute> attributes() const = 0;
@@ -28,7 +28,7 @@ public:
 };
 
 class Graph {
-public:
+ public:
     enum class Kind { input, constant, result };
     struct Value {
         Kind kind;
@@ -54,19 +54,20 @@ public:
 
 // While one lives, apply() of the same thread reports every op to it.
 class Recorder {
-public:
+ public:
     explicit Recorder(const TensorList& inputs);
     ~Recorder();
     Recorder(const Recorder&) = delete;
     Recorder& operator=(const Recorder&) = delete;
 
-    void record(std::shared_ptr<const RecordedOp> op, std::span<const Tensor> inputs, std::span<const Tensor> outputs);
+    void record(std::shared_ptr<const RecordedOp> op, std::span<const Tensor> inputs,
+                std::span<const Tensor> outputs);
     // Ends the recording: `outputs` become the graph's results.
     Graph finish(const TensorList& outputs);
     // Reading a value back to the host would bake it into the graph: refused for anything computed so far.
     void check_readable(const Tensor& t, const char* op) const;
 
-private:
+ private:
     int value_of(const Tensor& t);  // known, or a new constant
     int add_value(const Tensor& t, Graph::Kind kind);
     Graph graph_;

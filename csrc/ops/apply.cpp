@@ -12,9 +12,7 @@ Tensor Ctx::in(int i) const {
     return in.saved.unpack(&node_, node_.info.name);
 }
 
-Tensor Ctx::out(int i) const {
-    return node_.saved_outputs[i].unpack(&node_, node_.info.name);
-}
+Tensor Ctx::out(int i) const { return node_.saved_outputs[i].unpack(&node_, node_.info.name); }
 
 const Dims& Ctx::shape(int i) const { return node_.inputs[i].info.shape; }
 DType Ctx::dtype(int i) const { return node_.inputs[i].info.dtype; }
@@ -69,7 +67,9 @@ void OpNode::set_output(const Tensor& t, int i, bool connect) {
     bool keep = info.save_outputs >> std::min(i, 31) & 1;
     saved_outputs.resize(i + 1);
     if (t.defined() && keep) saved_outputs[i].save_output(t, uint32_t(i));
-    if (!connect || !t.defined() || !t.is_floating() || !(info.differentiable_outputs >> std::min(i, 31) & 1)) return;
+    if (!connect || !t.defined() || !t.is_floating() ||
+        !(info.differentiable_outputs >> std::min(i, 31) & 1))
+        return;
     AutogradMeta& m = ensure_meta(t);
     m.grad_fn = Ref<Node>(this);
     m.output_nr = uint32_t(i);
@@ -78,7 +78,8 @@ void OpNode::set_output(const Tensor& t, int i, bool connect) {
 namespace detail {
 
 void check_double_backward(const OpInfo& info) {
-    check<NotImplementedError>(info.double_backward, info.name, ": double backward is not implemented");
+    check<NotImplementedError>(info.double_backward, info.name,
+                               ": double backward is not implemented");
 }
 
 void mark_inference(const Tensor& t) {
@@ -88,8 +89,8 @@ void mark_inference(const Tensor& t) {
 std::string inplace_name(const OpInfo& info) { return std::string(info.name) + "_"; }
 
 void write_back(const Tensor& self, const Tensor& value, const OpInfo& info) {
-    check<ShapeError>(value.shape() == self.shape(), info.name, "_: output with shape ", self.shape(),
-                      " doesn't match the broadcast shape ", value.shape());
+    check<ShapeError>(value.shape() == self.shape(), info.name, "_: output with shape ",
+                      self.shape(), " doesn't match the broadcast shape ", value.shape());
     check(can_cast(value.dtype(), self.dtype()), info.name, "_: result type ", value.dtype(),
           " can't be cast to the desired output type ", self.dtype());
     copy_raw(self, value);

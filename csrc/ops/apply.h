@@ -27,23 +27,24 @@ namespace deeplite {
 
 struct OpInfo {
     const char* name;
-    uint32_t save_inputs = 0;   // bit i: backward reads input i (numbered with lists flattened; kAll for all)
+    uint32_t save_inputs =
+        0;  // bit i: backward reads input i (numbered with lists flattened; kAll for all)
     uint32_t save_outputs = 0;  // bit i: backward reads output i
-    bool bilinear = false;      // of inputs 0 and 1: each is saved only if the other needs a gradient
+    bool bilinear = false;  // of inputs 0 and 1: each is saved only if the other needs a gradient
     uint32_t differentiable_outputs = ~0u;  // integer outputs are never differentiable
     bool view = false;                      // outputs are views of input 0
-    bool double_backward = true;            // false: backward uses kernels that have no gradient of their own
+    bool double_backward = true;  // false: backward uses kernels that have no gradient of their own
     static constexpr uint32_t kAll = ~0u;
 };
 
 // What backward can ask about its node.
 class OpNode;
 class Ctx {
-public:
+ public:
     explicit Ctx(OpNode& node) : node_(node) {}
-    bool needs(int i) const;  // is the gradient of input i wanted?
-    Tensor in(int i) const;   // a saved input (undefined if it was absent)
-    Tensor out(int i) const;  // a saved output
+    bool needs(int i) const;         // is the gradient of input i wanted?
+    Tensor in(int i) const;          // a saved input (undefined if it was absent)
+    Tensor out(int i) const;         // a saved output
     const Dims& shape(int i) const;  // of input i, saved or not
     DType dtype(int i) const;
     Device device(int i) const;
@@ -51,12 +52,12 @@ public:
     const TensorInfo& output(int i) const;
     Tensor zeros_out(int i) const;  // for an undefined entry of dys
 
-private:
+ private:
     OpNode& node_;
 };
 
 class OpNode : public Node {
-public:
+ public:
     struct Input {
         TensorInfo info;
         SavedTensor saved;
@@ -113,11 +114,11 @@ inline constexpr bool differentiable = BackwardOne<O> || BackwardMany<O>;
 
 // Nothing inside a forward is recorded: the op as a whole is.
 class Unrecorded {
-public:
+ public:
     Unrecorded() : grad_(false), recorder_(std::exchange(t_recorder, nullptr)) {}
     ~Unrecorded() { t_recorder = recorder_; }
 
-private:
+ private:
     GradMode grad_;
     Recorder* recorder_;
 };
@@ -126,7 +127,7 @@ void check_double_backward(const OpInfo& info);
 
 template <class O>
 class OpNodeOf final : public OpNode {
-public:
+ public:
     explicit OpNodeOf(const O& o) : OpNode(O::info), op_(o) {}
     Grads apply(Grads dys) override {
         if (grad_enabled()) check_double_backward(O::info);
@@ -137,7 +138,7 @@ public:
             return op_.backward(c, dys);
     }
 
-private:
+ private:
     O op_;
 };
 
@@ -160,7 +161,8 @@ struct AttributeList {
     std::vector<Attribute> list;
     template <class T>
     void operator()(const char* name, const T& v) {
-        if constexpr (std::is_same_v<T, bool> || std::is_same_v<T, Dims> || std::is_same_v<T, double>)
+        if constexpr (std::is_same_v<T, bool> || std::is_same_v<T, Dims> ||
+                      std::is_same_v<T, double>)
             list.push_back({name, v});
         else if constexpr (std::is_integral_v<T>)
             list.push_back({name, int64_t(v)});
@@ -183,7 +185,9 @@ std::vector<Attribute> attributes_of(const O& op) {
 }
 
 inline void append(TensorList& out, const Tensor& t) { out.push_back(t); }
-inline void append(TensorList& out, const TensorList& ts) { out.insert(out.end(), ts.begin(), ts.end()); }
+inline void append(TensorList& out, const TensorList& ts) {
+    out.insert(out.end(), ts.begin(), ts.end());
+}
 template <size_t N>
 inline void append(TensorList& out, const std::array<Tensor, N>& ts) {
     out.insert(out.end(), ts.begin(), ts.end());
@@ -197,8 +201,9 @@ TensorList flat_list(const In&... in) {
 
 // Hands a flat list back to the parameters it came from.
 class Unflatten {
-public:
-    Unflatten(std::span<const Tensor> flat, const std::vector<size_t>& counts) : flat_(flat), counts_(counts) {}
+ public:
+    Unflatten(std::span<const Tensor> flat, const std::vector<size_t>& counts)
+        : flat_(flat), counts_(counts) {}
     template <class T>
     T next() {
         size_t n = counts_[arg_++];
@@ -210,7 +215,7 @@ public:
             return T(part.begin(), part.end());
     }
 
-private:
+ private:
     std::span<const Tensor> flat_;
     const std::vector<size_t>& counts_;
     size_t arg_ = 0, at_ = 0;
@@ -224,7 +229,8 @@ class RecordedOpOf;
 
 template <class O, bool Inplace, class... In>
 void record(const O& op, const auto& result, const In&... in) {
-    auto recorded = std::make_shared<RecordedOpOf<O, Inplace, In...>>(op, std::vector<size_t>{count(in)...});
+    auto recorded =
+        std::make_shared<RecordedOpOf<O, Inplace, In...>>(op, std::vector<size_t>{count(in)...});
     t_recorder->record(std::move(recorded), flat_list(in...), flat_list(result));
 }
 
@@ -240,7 +246,8 @@ struct Apply {
     template <class O, class... In>
     auto operator()(const O& op, const In&... in) const {
         bool record = false;
-        if constexpr (detail::differentiable<O>) record = grad_enabled() && detail::any_requires_grad(in...);
+        if constexpr (detail::differentiable<O>)
+            record = grad_enabled() && detail::any_requires_grad(in...);
         auto result = [&] {
             detail::Unrecorded scope;
             return op.forward(in...);
@@ -280,7 +287,8 @@ const Tensor& apply_inplace(const O& op, const Tensor& self, const In&... in) {
     if constexpr (detail::differentiable<O>) {
         if (record) node = detail::make_node(op, &self, self, in...);
     } else {
-        check<NotImplementedError>(!record || !self.is_floating(), O::info.name, ": has no gradient in place");
+        check<NotImplementedError>(!record || !self.is_floating(), O::info.name,
+                                   ": has no gradient in place");
     }
     {
         detail::Unrecorded scope;
@@ -301,7 +309,7 @@ const Tensor& apply_inplace(const O& op, const Tensor& self, const In&... in) {
 
 template <class O, bool Inplace, class... In>
 class detail::RecordedOpOf final : public RecordedOp {
-public:
+ public:
     RecordedOpOf(const O& op, std::vector<size_t> counts) : op_(op), counts_(std::move(counts)) {
         if constexpr (Inplace) name_ = inplace_name(O::info);
     }
@@ -320,7 +328,7 @@ public:
             in);
     }
 
-private:
+ private:
     O op_;
     std::vector<size_t> counts_;
     std::string name_;

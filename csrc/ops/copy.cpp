@@ -38,13 +38,16 @@ struct ToDevice {
 struct Copy {
     static constexpr OpInfo info{.name = "copy"};
     void forward_into(const Tensor& self, const Tensor& src) const {
-        check<ShapeError>(broadcast_shapes(self.shape(), src.shape(), "copy_") == self.shape(), "copy_: shape ",
-                          src.shape(), " does not broadcast to ", self.shape());
-        bool aliases = src.impl()->storage == self.impl()->storage;  // a = a.flip(): read before writing
+        check<ShapeError>(broadcast_shapes(self.shape(), src.shape(), "copy_") == self.shape(),
+                          "copy_: shape ", src.shape(), " does not broadcast to ", self.shape());
+        bool aliases =
+            src.impl()->storage == self.impl()->storage;  // a = a.flip(): read before writing
         copy_raw(self, aliases ? clone_raw(src) : src);
     }
     Grads backward(const Ctx& c, const Tensor& dy) const {
-        return {Tensor{}, c.needs(1) ? cast(sum_to_size(to_device(dy, c.device(1)), c.shape(1)), c.dtype(1)) : Tensor{}};
+        return {Tensor{},
+                c.needs(1) ? cast(sum_to_size(to_device(dy, c.device(1)), c.shape(1)), c.dtype(1))
+                           : Tensor{}};
     }
 };
 
@@ -63,11 +66,14 @@ Tensor clone(const Tensor& x) { return apply(Clone{}, x); }
 Tensor cast(const Tensor& x, DType dtype) { return x.dtype() == dtype ? x : apply(Cast{dtype}, x); }
 Tensor to_device(const Tensor& x, Device d) { return x.device() == d ? x : apply(ToDevice{d}, x); }
 
-
-const Tensor& copy_(const Tensor& self, const Tensor& src) { return apply_inplace(Copy{}, self, src); }
+const Tensor& copy_(const Tensor& self, const Tensor& src) {
+    return apply_inplace(Copy{}, self, src);
+}
 const Tensor& fill_(const Tensor& self, double value) { return apply_inplace(Fill{value}, self); }
 const Tensor& fill_(const Tensor& self, const Tensor& value) {
-    check<ShapeError>(value.dim() == 0, "fill_: the value must be a number or a 0-dim tensor, got shape ", value.shape());
+    check<ShapeError>(value.dim() == 0,
+                      "fill_: the value must be a number or a 0-dim tensor, got shape ",
+                      value.shape());
     return copy_(self, value);
 }
 const Tensor& zero_(const Tensor& self) { return fill_(self, 0.0); }

@@ -4,8 +4,8 @@
 
 namespace deeplite {
 
-Tensor contiguous(const Tensor& x);  // x itself when it is contiguous already
-Tensor clone(const Tensor& x);       // a copy, in x's layout when x is dense
+Tensor contiguous(const Tensor& x);                // x itself when it is contiguous already
+Tensor clone(const Tensor& x);                     // a copy, in x's layout when x is dense
 Tensor cast(const Tensor& x, DType dtype);         // x itself when it has that dtype
 Tensor to_device(const Tensor& x, Device device);  // x itself when it is there
 // self[...] = src, broadcast and cast, across devices too. Returns self.

@@ -56,7 +56,8 @@ struct Range {
         if (length == 0) return cast_raw(y, dtype);
         dl_iter it = make_iter(y.shape(), {&y});
         double params[] = {start, step};
-        auto fn = kernel("arange", device, backend_of(device).elementwise, &dl_elementwise_table::arange);
+        auto fn =
+            kernel("arange", device, backend_of(device).elementwise, &dl_elementwise_table::arange);
         check_status(fn(&it, params), device, "arange");
         return cast_raw(y, dtype);
     }
@@ -80,7 +81,8 @@ struct Linspace {
         if (steps == 0) return cast_raw(y, dtype);
         dl_iter it = make_iter(y.shape(), {&y});
         double params[] = {start, end, double(steps)};
-        auto fn = kernel("linspace", device, backend_of(device).elementwise, &dl_elementwise_table::linspace);
+        auto fn = kernel("linspace", device, backend_of(device).elementwise,
+                         &dl_elementwise_table::linspace);
         check_status(fn(&it, params), device, "linspace");
         return cast_raw(y, dtype);
     }
@@ -107,8 +109,12 @@ struct Eye {
 
 }  // namespace
 
-Tensor empty_recorded(const Dims& shape, DType dtype, Device device) { return apply(Empty{shape, dtype, device}); }
-Tensor full(const Dims& shape, double value, DType dtype, Device d) { return apply(Full{shape, value, dtype, d}); }
+Tensor empty_recorded(const Dims& shape, DType dtype, Device device) {
+    return apply(Empty{shape, dtype, device});
+}
+Tensor full(const Dims& shape, double value, DType dtype, Device d) {
+    return apply(Full{shape, value, dtype, d});
+}
 Tensor zeros(const Dims& shape, DType dtype, Device d) { return full(shape, 0, dtype, d); }
 Tensor ones(const Dims& shape, DType dtype, Device d) { return full(shape, 1, dtype, d); }
 Tensor zeros_like(const Tensor& x) { return zeros(x.shape(), x.dtype(), x.device()); }
@@ -116,9 +122,11 @@ Tensor ones_like(const Tensor& x) { return ones(x.shape(), x.dtype(), x.device()
 
 Tensor arange(double start, double end, double step, DType dtype, Device device) {
     check(step != 0, "arange: step must be nonzero");
-    check(std::isfinite(start) && std::isfinite(end), "arange: bounds must be finite, got ", start, " and ", end);
-    check((step > 0) == (end >= start) || start == end, "arange: upper bound and lower bound inconsistent with step sign (start ",
-          start, ", end ", end, ", step ", step, ")");
+    check(std::isfinite(start) && std::isfinite(end), "arange: bounds must be finite, got ", start,
+          " and ", end);
+    check((step > 0) == (end >= start) || start == end,
+          "arange: upper bound and lower bound inconsistent with step sign (start ", start,
+          ", end ", end, ", step ", step, ")");
     double n = std::ceil((end - start) / step);
     check<ShapeError>(n < 9.2e18, "arange: too many elements (", n, ")");
     return apply(Range{start, step, std::max<int64_t>(int64_t(n), 0), dtype, device});

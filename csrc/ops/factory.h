@@ -4,7 +4,8 @@
 
 namespace deeplite {
 
-Tensor empty_recorded(const Dims& shape, DType dtype, Device device);  // as `empty`, seen by capture
+Tensor empty_recorded(const Dims& shape, DType dtype,
+                      Device device);  // as `empty`, seen by capture
 Tensor full(const Dims& shape, double value, DType dtype, Device device = {});
 Tensor zeros(const Dims& shape, DType dtype, Device device = {});
 Tensor ones(const Dims& shape, DType dtype, Device device = {});

@@ -36,7 +36,8 @@ void sort_dims(dl_iter& it) {
     for (int i = 1; i < it.ndim; ++i)
         for (int j = i; j > 0 && before(j, j - 1); --j) {
             std::swap(it.shape[j], it.shape[j - 1]);
-            for (int k = 0; k < it.noperands; ++k) std::swap(it.strides[k][j], it.strides[k][j - 1]);
+            for (int k = 0; k < it.noperands; ++k)
+                std::swap(it.strides[k][j], it.strides[k][j - 1]);
         }
 }
 
@@ -59,7 +60,8 @@ dl_iter make_iter(const Dims& shape, std::initializer_list<const Tensor*> operan
         for (int64_t s : shape) it.shape[0] *= s;
         k = 0;
         for (const Tensor* t : operands)
-            it.strides[k++][0] = t->numel() == 1 && it.shape[0] != 1 ? 0 : int64_t(itemsize(t->dtype()));
+            it.strides[k++][0] =
+                t->numel() == 1 && it.shape[0] != 1 ? 0 : int64_t(itemsize(t->dtype()));
         return it;
     }
     it.ndim = std::max(ndim, 1);
@@ -85,8 +87,8 @@ void check_same_device(const char* op, std::initializer_list<const Tensor*> tens
     for (const Tensor* t : tensors) {
         if (!t->defined()) continue;
         if (!first) first = t;
-        check(t->device() == first->device(), op, ": expected all tensors on one device, got ", first->device(),
-              " and ", t->device());
+        check(t->device() == first->device(), op, ": expected all tensors on one device, got ",
+              first->device(), " and ", t->device());
     }
 }
 
@@ -104,9 +106,10 @@ void copy_raw(const Tensor& dst, const Tensor& src) {
     bool direct = dst.is_contiguous() && from.shape() == dst.shape();
     Tensor to = direct ? dst : empty(from.shape(), dst.dtype(), dst.device());
     const Device device_side = from.device().is_cpu() ? to.device() : from.device();
-    if (!from.device().is_cpu() && !to.device().is_cpu() && from.device().backend != to.device().backend)
+    if (!from.device().is_cpu() && !to.device().is_cpu() &&
+        from.device().backend != to.device().backend)
         from = to_device_raw(from, Device{});
-    dl_copy_kind kind = from.device().is_cpu()  ? DL_HOST_TO_DEVICE
+    dl_copy_kind kind = from.device().is_cpu() ? DL_HOST_TO_DEVICE
                         : to.device().is_cpu() ? DL_DEVICE_TO_HOST
                                                : DL_DEVICE_TO_DEVICE;
     const Device owner = kind == DL_DEVICE_TO_HOST ? from.device() : to.device();

@@ -10,11 +10,11 @@ dl_iter make_iter(const Dims& shape, std::initializer_list<const Tensor*> operan
 
 // dst[...] = src broadcast to dst's shape and cast to its dtype, across devices too.
 void copy_raw(const Tensor& dst, const Tensor& src);
-Tensor contiguous_raw(const Tensor& x);             // x itself when it is contiguous
-Tensor cast_raw(const Tensor& x, DType dtype);      // x itself when it has that dtype
+Tensor contiguous_raw(const Tensor& x);         // x itself when it is contiguous
+Tensor cast_raw(const Tensor& x, DType dtype);  // x itself when it has that dtype
 Tensor cast_contiguous_raw(const Tensor& x, DType dtype);
-Tensor clone_raw(const Tensor& x);                  // keeps a dense layout
-Tensor to_device_raw(const Tensor& x, Device d);    // x itself when it is there
+Tensor clone_raw(const Tensor& x);                // keeps a dense layout
+Tensor to_device_raw(const Tensor& x, Device d);  // x itself when it is there
 void fill_raw(const Tensor& x, double value);
 Tensor full_raw(const Dims& shape, double value, DType dtype, Device device = {});
 

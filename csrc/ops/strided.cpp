@@ -38,7 +38,8 @@ void accumulate(const Tensor& view, const Tensor& dy) {
     }
     for (int d = 0; d < view.dim(); ++d)
         if (view.shape()[d] > 1) {
-            for (int64_t i = 0; i < view.shape()[d]; ++i) accumulate(select(view, d, i), select(dy, d, i));
+            for (int64_t i = 0; i < view.shape()[d]; ++i)
+                accumulate(select(view, d, i), select(dy, d, i));
             return;
         }
 }
@@ -72,7 +73,9 @@ struct AsStrided {
     Geometry view, base;  // base: of the input, which the backward needs
     void attributes(auto& v) const { view.attributes(v); }
     Tensor forward(const Tensor& x) const { return view.of(x); }
-    Grads backward(const Ctx&, const Tensor& dy) const { return {apply(AsStridedBackward{view, base}, dy)}; }
+    Grads backward(const Ctx&, const Tensor& dy) const {
+        return {apply(AsStridedBackward{view, base}, dy)};
+    }
 };
 
 Tensor with_geometry(const Tensor& x, const Geometry& g) {  // a copy of x laid out as g
@@ -87,14 +90,18 @@ Grads AsStridedBackward::backward(const Ctx&, const Tensor& ddx) const {
     return {as_strided(laid_out, view.shape, view.strides, view.offset)};
 }
 
-Geometry geometry_of(const Tensor& t, int64_t origin = 0) { return {t.shape(), t.strides(), t.offset() - origin}; }
+Geometry geometry_of(const Tensor& t, int64_t origin = 0) {
+    return {t.shape(), t.strides(), t.offset() - origin};
+}
 
 // The new history of a base after one of its views was changed in place by `inner`: what flows to the
 // view's place goes through inner, the rest through to the base's old history.
 class CopySlices final : public Node {
-public:
+ public:
     CopySlices(const Tensor& base, const Tensor& view, Ref<Node> inner)
-        : base_(geometry_of(base, base.offset())), view_(geometry_of(view, base.offset())), inner_(std::move(inner)) {
+        : base_(geometry_of(base, base.offset())),
+          view_(geometry_of(view, base.offset())),
+          inner_(std::move(inner)) {
         outputs.push_back(TensorInfo(base));
         edges.push_back(gradient_edge(base));
         for (int i = 1; i < inner_->edges.size(); ++i) edges.push_back(inner_->edges[i]);
@@ -120,7 +127,7 @@ public:
         return g;
     }
 
-private:
+ private:
     Geometry base_, view_;  // relative to the base's first element
     Ref<Node> inner_;
 };
@@ -143,14 +150,16 @@ bool has_nan(const Tensor& x) {
     GradMode off(false);
     Tensor s = to_device_raw(sum(cast_raw(x, compute_dtype(x.dtype())), {}, false), Device{});
     if (load_double(s.raw(), s.dtype()) == load_double(s.raw(), s.dtype())) return false;
-    Tensor nan = to_device_raw(cast_raw(ne(x, x), DType::Float64), Device{});  // inf - inf is no NaN of x
+    Tensor nan =
+        to_device_raw(cast_raw(ne(x, x), DType::Float64), Device{});  // inf - inf is no NaN of x
     Tensor n = sum(nan, {}, false);
     return *n.data<double>() > 0;
 }
 
 }  // namespace
 
-Tensor as_strided(const Tensor& x, const Dims& shape, const Dims& strides, std::optional<int64_t> offset) {
+Tensor as_strided(const Tensor& x, const Dims& shape, const Dims& strides,
+                  std::optional<int64_t> offset) {
     return apply(AsStrided{{shape, strides, offset.value_or(x.offset())}, geometry_of(x)}, x);
 }
 

@@ -18,7 +18,8 @@ std::optional<Dims> view_strides(const Tensor& x, const Dims& shape) {
     int64_t base = x.strides().back(), run = 1, covered = 1;
     for (int from = x.dim() - 1; from >= 0; --from) {
         run *= x.shape()[from];
-        bool run_ends = from == 0 || (x.shape()[from - 1] != 1 && x.strides()[from - 1] != run * base);
+        bool run_ends =
+            from == 0 || (x.shape()[from - 1] != 1 && x.strides()[from - 1] != run * base);
         if (!run_ends) continue;
         while (to >= 0 && (covered < run || shape[to] == 1)) {
             strides[to] = covered * base;
@@ -38,16 +39,20 @@ Dims infer_shape(const Tensor& x, Dims shape, const char* op) {
     int64_t known = 1, unknown = -1;
     for (int i = 0; i < shape.size(); ++i) {
         if (shape[i] == -1) {
-            check<ShapeError>(unknown < 0, op, ": only one size can be inferred (-1), got shape ", shape);
+            check<ShapeError>(unknown < 0, op, ": only one size can be inferred (-1), got shape ",
+                              shape);
             unknown = i;
         } else {
-            check<ShapeError>(shape[i] >= 0, op, ": invalid size ", shape[i], " at dimension ", i, " in shape ", shape);
-            check<ShapeError>(!__builtin_mul_overflow(known, shape[i], &known), op, ": shape ", shape, " overflows");
+            check<ShapeError>(shape[i] >= 0, op, ": invalid size ", shape[i], " at dimension ", i,
+                              " in shape ", shape);
+            check<ShapeError>(!__builtin_mul_overflow(known, shape[i], &known), op, ": shape ",
+                              shape, " overflows");
         }
     }
     bool fits = unknown < 0 ? known == x.numel() : known != 0 ? x.numel() % known == 0 : false;
-    check<ShapeError>(fits, op, ": shape ", shape, " is invalid for an input of ", x.numel(), " elements (shape ",
-                      x.shape(), ")", unknown >= 0 && known == 0 ? "; the size -1 is ambiguous" : "");
+    check<ShapeError>(fits, op, ": shape ", shape, " is invalid for an input of ", x.numel(),
+                      " elements (shape ", x.shape(), ")",
+                      unknown >= 0 && known == 0 ? "; the size -1 is ambiguous" : "");
     if (unknown >= 0) shape[int(unknown)] = x.numel() / known;
     return shape;
 }
@@ -58,7 +63,8 @@ struct View {
     void attributes(auto& v) const { v("shape", shape); }
     Tensor forward(const Tensor& x) const {
         auto strides = view_strides(x, shape);
-        check<ShapeError>(bool(strides), "view: shape ", shape, " is not compatible with the strides ", x.strides(),
+        check<ShapeError>(bool(strides), "view: shape ", shape,
+                          " is not compatible with the strides ", x.strides(),
                           " of an input of shape ", x.shape(), "; use reshape()");
         return raw_view(x, shape, *strides, x.offset());
     }
@@ -135,7 +141,8 @@ struct Slice {
         Dims shape = x.shape(), strides = x.strides();
         shape[int(dim)] = length;
         strides[int(dim)] *= step;
-        return raw_view(x, shape, strides, x.offset() + (length ? start * x.strides()[int(dim)] : 0));
+        return raw_view(x, shape, strides,
+                        x.offset() + (length ? start * x.strides()[int(dim)] : 0));
     }
     Grads backward(const Ctx& c, const Tensor& dy) const { return embed(*this, c, dy); }
 };
@@ -168,9 +175,12 @@ struct Diagonal {
     }
     Tensor forward(const Tensor& x) const {
         int a = int(dim1), b = int(dim2);
-        int64_t rows = x.shape()[a] + std::min<int64_t>(offset, 0), cols = x.shape()[b] - std::max<int64_t>(offset, 0);
+        int64_t rows = x.shape()[a] + std::min<int64_t>(offset, 0),
+                cols = x.shape()[b] - std::max<int64_t>(offset, 0);
         int64_t n = std::max<int64_t>(std::min(rows, cols), 0);
-        int64_t first = n == 0 ? 0 : offset >= 0 ? offset * x.strides()[b] : -offset * x.strides()[a];
+        int64_t first = n == 0        ? 0
+                        : offset >= 0 ? offset * x.strides()[b]
+                                      : -offset * x.strides()[a];
         Dims shape = x.shape(), strides = x.strides();
         int64_t step = strides[a] + strides[b];
         for (int d : {std::max(a, b), std::min(a, b)}) {
@@ -227,7 +237,9 @@ struct UnfoldBackward {
     Grads backward(const Ctx&, const Tensor& ddx) const { return {apply(op, ddx)}; }
 };
 
-Grads Unfold::backward(const Ctx& c, const Tensor& dy) const { return {apply(UnfoldBackward{*this, c.shape(0)}, dy)}; }
+Grads Unfold::backward(const Ctx& c, const Tensor& dy) const {
+    return {apply(UnfoldBackward{*this, c.shape(0)}, dy)};
+}
 
 struct Alias {
     static constexpr OpInfo info{.name = "alias", .view = true};
@@ -237,7 +249,9 @@ struct Alias {
 
 }  // namespace
 
-Tensor view(const Tensor& x, const Dims& shape) { return apply(View{infer_shape(x, shape, "view")}, x); }
+Tensor view(const Tensor& x, const Dims& shape) {
+    return apply(View{infer_shape(x, shape, "view")}, x);
+}
 
 Tensor reshape(const Tensor& x, const Dims& shape) {
     Dims to = infer_shape(x, shape, "reshape");
@@ -245,8 +259,8 @@ Tensor reshape(const Tensor& x, const Dims& shape) {
 }
 
 Tensor permute(const Tensor& x, const Dims& dims) {
-    check<ShapeError>(dims.size() == x.dim(), "permute: ", dims.size(), " dims ", dims, " given for a tensor of shape ",
-                      x.shape());
+    check<ShapeError>(dims.size() == x.dim(), "permute: ", dims.size(), " dims ", dims,
+                      " given for a tensor of shape ", x.shape());
     Dims order;
     for (int64_t d : dims) {
         int w = wrap_dim(d, x.dim(), "permute");
@@ -265,31 +279,36 @@ Tensor transpose(const Tensor& x, int64_t dim0, int64_t dim1) {
 }
 
 Tensor t(const Tensor& x) {
-    check<ShapeError>(x.dim() <= 2, "t: expected a tensor with at most 2 dimensions, got shape ", x.shape());
+    check<ShapeError>(x.dim() <= 2, "t: expected a tensor with at most 2 dimensions, got shape ",
+                      x.shape());
     return x.dim() < 2 ? alias(x) : transpose(x, 0, 1);
 }
 
 Tensor mT(const Tensor& x) {
-    check<ShapeError>(x.dim() >= 2, "mT: expected a tensor with at least 2 dimensions, got shape ", x.shape());
+    check<ShapeError>(x.dim() >= 2, "mT: expected a tensor with at least 2 dimensions, got shape ",
+                      x.shape());
     return transpose(x, -2, -1);
 }
 
 Tensor expand(const Tensor& x, const Dims& shape) {
     int lead = shape.size() - x.dim();
-    check<ShapeError>(lead >= 0, "expand: the number of sizes in ", shape, " must be at least the number of dimensions of ",
-                      x.shape());
+    check<ShapeError>(lead >= 0, "expand: the number of sizes in ", shape,
+                      " must be at least the number of dimensions of ", x.shape());
     Dims to = shape;
     for (int i = 0; i < shape.size(); ++i) {
         int64_t have = i < lead ? -1 : x.shape()[i - lead];
         if (shape[i] == -1 && have >= 0) to[i] = have;
-        check<ShapeError>(to[i] >= 0, "expand: size -1 is not allowed for the new dimension ", i, " of ", shape);
-        check<ShapeError>(i < lead || have == 1 || have == to[i], "expand: size ", to[i], " must match the existing size ",
-                          have, " at dimension ", i, " (", x.shape(), " to ", shape, ")");
+        check<ShapeError>(to[i] >= 0, "expand: size -1 is not allowed for the new dimension ", i,
+                          " of ", shape);
+        check<ShapeError>(i < lead || have == 1 || have == to[i], "expand: size ", to[i],
+                          " must match the existing size ", have, " at dimension ", i, " (",
+                          x.shape(), " to ", shape, ")");
     }
     return apply(Expand{to}, x);
 }
 
-Tensor slice(const Tensor& x, int64_t dim, std::optional<int64_t> start, std::optional<int64_t> stop, int64_t step) {
+Tensor slice(const Tensor& x, int64_t dim, std::optional<int64_t> start,
+             std::optional<int64_t> stop, int64_t step) {
     check<IndexError>(x.dim() > 0, "slice: a 0-dim tensor cannot be sliced");
     check<ValueError>(step > 0, "slice: step must be positive, got ", step);
     int d = wrap_dim(dim, x.dim(), "slice");
@@ -304,9 +323,10 @@ Tensor narrow(const Tensor& x, int64_t dim, int64_t start, int64_t length) {
     check<ShapeError>(x.dim() > 0, "narrow: a 0-dim tensor cannot be narrowed");
     int d = wrap_dim(dim, x.dim(), "narrow");
     int64_t n = x.shape()[d], from = start < 0 ? start + n : start;
-    check<IndexError>(from >= 0 && from <= n, "narrow: start ", start, " is out of range for size ", n, " at dim ", dim);
-    check<ShapeError>(length >= 0 && from + length <= n, "narrow: start ", start, " + length ", length,
-                      " exceeds size ", n, " at dim ", dim);
+    check<IndexError>(from >= 0 && from <= n, "narrow: start ", start, " is out of range for size ",
+                      n, " at dim ", dim);
+    check<ShapeError>(length >= 0 && from + length <= n, "narrow: start ", start, " + length ",
+                      length, " exceeds size ", n, " at dim ", dim);
     return apply(Slice{d, from, length, 1}, x);
 }
 
@@ -314,7 +334,8 @@ Tensor select(const Tensor& x, int64_t dim, int64_t index) {
     check<IndexError>(x.dim() > 0, "select: a 0-dim tensor cannot be indexed; use item()");
     int d = wrap_dim(dim, x.dim(), "select");
     int64_t n = x.shape()[d];
-    check<IndexError>(index >= -n && index < n, "index ", index, " is out of bounds for dimension ", d, " with size ", n);
+    check<IndexError>(index >= -n && index < n, "index ", index, " is out of bounds for dimension ",
+                      d, " with size ", n);
     return apply(Select{d, index < 0 ? index + n : index}, x);
 }
 
@@ -360,11 +381,13 @@ Tensor unflatten(const Tensor& x, int64_t dim, const Dims& sizes) {
     int64_t known = 1, holes = 0;
     for (int64_t s : sizes) s == -1 ? ++holes : known *= s;
     int64_t n = x.shape()[d];
-    check<ShapeError>(holes <= 1 && (holes ? known != 0 && n % known == 0 : known == n), "unflatten: sizes ", sizes,
-                      " do not multiply up to the size ", n, " of dim ", dim);
+    check<ShapeError>(holes <= 1 && (holes ? known != 0 && n % known == 0 : known == n),
+                      "unflatten: sizes ", sizes, " do not multiply up to the size ", n, " of dim ",
+                      dim);
     Dims shape;
     for (int i = 0; i < x.dim(); ++i) {
-        if (i != d) shape.push_back(x.shape()[i]);
+        if (i != d)
+            shape.push_back(x.shape()[i]);
         else
             for (int64_t s : sizes) shape.push_back(s == -1 ? n / known : s);
     }
@@ -372,12 +395,14 @@ Tensor unflatten(const Tensor& x, int64_t dim, const Dims& sizes) {
 }
 
 Tensor movedim(const Tensor& x, const Dims& source, const Dims& destination) {
-    check(source.size() == destination.size(), "movedim: source ", source, " and destination ", destination,
-          " differ in length");
+    check(source.size() == destination.size(), "movedim: source ", source, " and destination ",
+          destination, " differ in length");
     Dims order = Dims::filled(x.dim(), -1), used;
     for (int i = 0; i < source.size(); ++i) {
-        int s = wrap_dim(source[i], x.dim(), "movedim"), d = wrap_dim(destination[i], x.dim(), "movedim");
-        check(!used.contains(s) && order[d] < 0, "movedim: repeated dim in source ", source, " or destination ", destination);
+        int s = wrap_dim(source[i], x.dim(), "movedim"),
+            d = wrap_dim(destination[i], x.dim(), "movedim");
+        check(!used.contains(s) && order[d] < 0, "movedim: repeated dim in source ", source,
+              " or destination ", destination);
         used.push_back(s);
         order[d] = s;
     }
@@ -392,14 +417,16 @@ Tensor movedim(const Tensor& x, const Dims& source, const Dims& destination) {
 
 Tensor diagonal(const Tensor& x, int64_t offset, int64_t dim1, int64_t dim2) {
     int a = wrap_dim(dim1, x.dim(), "diagonal"), b = wrap_dim(dim2, x.dim(), "diagonal");
-    check(x.dim() >= 2 && a != b, "diagonal: needs two different dims, got ", dim1, " and ", dim2, " of shape ", x.shape());
+    check(x.dim() >= 2 && a != b, "diagonal: needs two different dims, got ", dim1, " and ", dim2,
+          " of shape ", x.shape());
     return apply(Diagonal{offset, a, b}, x);
 }
 
 Tensor unfold(const Tensor& x, int64_t dim, int64_t size, int64_t step) {
     int d = wrap_dim(dim, x.dim(), "unfold");
     int64_t n = x.dim() ? x.shape()[d] : 1;
-    check(size >= 0 && size <= n, "unfold: size ", size, " is out of range for dimension ", d, " of size ", n);
+    check(size >= 0 && size <= n, "unfold: size ", size, " is out of range for dimension ", d,
+          " of size ", n);
     check(step > 0, "unfold: step must be positive, got ", step);
     return apply(Unfold{d, size, step}, x);
 }
