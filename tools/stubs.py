@@ -11,6 +11,7 @@ binds directly is read from its docstrings; classes and constants are listed by 
 from __future__ import annotations
 
 import difflib
+import inspect
 import keyword
 import re
 import sys
@@ -156,10 +157,38 @@ def pybind_heads(f: Any, method: bool) -> list[str]:
     return [ANY_CALL.replace("(", "(self, ", 1) if method else ANY_CALL]
 
 
+KNOWN = {"Tensor", "Any", "Sequence", "Callable", "Iterator", "None", "Number", *PRIVATE}
+
+
+def python_heads(f: Any) -> list[str]:
+    """A function written in Python and put into a class of the module (Tensor's methods)."""
+
+    def known(annotation: Any, prefix: str) -> str:
+        text = annotation if isinstance(annotation, str) else ""
+        words = set(re.findall(r"\w+", text))
+        return f"{prefix}{private(text)}" if words and words <= KNOWN else f"{prefix}Any"
+
+    signature = inspect.signature(f)
+    shown, star = [], False
+    for i, p in enumerate(signature.parameters.values()):
+        if p.kind is p.KEYWORD_ONLY and not star:
+            shown.append("*")
+            star = True
+        if p.kind is p.VAR_POSITIONAL:
+            star = True
+        stars = {p.VAR_POSITIONAL: "*", p.VAR_KEYWORD: "**"}.get(p.kind, "")
+        text = f"{stars}{p.name}" if i == 0 else f"{stars}{p.name}{known(p.annotation, ': ')}"
+        if p.default is not p.empty:
+            text += f" = {default_of(repr(p.default))}"
+        shown.append(text)
+    return [f"({', '.join(shown)}){known(signature.return_annotation, ' -> ')}"]
+
+
 def class_stub(
     cls: type, bound: dict[str, list[Signature]], properties: dict[str, str]
 ) -> list[str]:
     bases = [PRIVATE.get(b.__name__, b.__name__) for b in cls.__bases__]
+    bases = ["_tuple[_int, ...]" if b == "_tuple" else b for b in bases]
     bases = [b for b in bases if b not in ("_object", "pybind11_object", "enum")]
     lines = [f"class {cls.__name__}({', '.join(bases)}):" if bases else f"class {cls.__name__}:"]
     for name, value in sorted(vars(cls).items()):
@@ -176,6 +205,8 @@ def class_stub(
             continue
         elif isinstance(value, (staticmethod, classmethod)):
             lines += definitions(name, pybind_heads(value.__func__, False), "    ", static=True)
+        elif inspect.isfunction(value):
+            lines += definitions(name, python_heads(value), "    ")
         elif callable(value):
             lines += definitions(name, pybind_heads(value, method=True), "    ")
         else:
