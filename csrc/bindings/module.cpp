@@ -20,6 +20,7 @@ PYBIND11_MODULE(_C, m) {
     bind_view(api);
     bind_autograd(api);
     bind_capture(api);
+    bind_backends(api);
     bind_elementwise(api);
     bind_reduce(api);
 }
