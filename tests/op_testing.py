@@ -155,8 +155,8 @@ def assert_values(
         at = tuple(int(i) for i in np.argwhere(bad)[0])
         raise AssertionError(
             f"{what}: {int(bad.sum())} of {bad.size} elements off; first at {at}: "
-            f"got {mine[at]!r}, float64 says {judge[at]!r}, torch {dtype} gives {theirs[at]!r}, error "
-            f"{error[at]:.3g} > bound {bound[at]:.3g}"
+            f"got {mine[at]!r}, float64 says {judge[at]!r}, torch {dtype} gives {theirs[at]!r}, "
+            f"error {error[at]:.3g} > bound {bound[at]:.3g}"
         )
 
 

@@ -90,9 +90,10 @@ def make(
     """A random tensor of `shape`, uniform over [low, high).
 
     dtype None means the dtype of the test at hand (each of OpCase.dtypes in turn). The default
-    range is [-2, 2) for floating, [-5, 5) for signed, [0, 10) for unsigned and both values for bool.
-    layout: "contiguous", "transposed" (last two dimensions swapped in memory), "strided" (every
-    second element of a larger buffer, with an offset) or "expanded" (stride 0 in dimension 0).
+    range is [-2, 2) for floating, [-5, 5) for signed, [0, 10) for unsigned and both values for
+    bool. layout: "contiguous", "transposed" (last two dimensions swapped in memory), "strided"
+    (every second element of a larger buffer, with an offset) or "expanded" (stride 0 in
+    dimension 0).
     grad=False: no gradient with respect to this input. distinct=True: all elements differ by a
     clear margin (for max, sort, median, pooling, whose gradient is not defined at ties).
     """
