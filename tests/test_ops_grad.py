@@ -82,8 +82,9 @@ def check_numerically(case: OpCase, check: Any) -> None:
             break
 
 
-def closure(case: OpCase, sample: Sample, made: list[Any]) -> Any:
-    """A function of the differentiable inputs alone that gives the differentiable outputs."""
+def closure(case: OpCase, sample: Sample, made: list[Any], all_inputs: bool = False) -> Any:
+    """A function of the tensors alone that gives the tensors among the results: of the
+    differentiable ones on both sides, or of all of them."""
     function = case.resolve(lib)
 
     def f(*wanted: Any) -> tuple:
@@ -91,13 +92,13 @@ def closure(case: OpCase, sample: Sample, made: list[Any]) -> Any:
 
         def pick(_: Any) -> Any:
             t = next(tensors)
-            return next(given) if t.requires_grad else t
+            return next(given) if all_inputs or t.requires_grad else t
 
         tree = map_specs((sample.args, sample.kwargs), pick)
         args, kwargs = map_attributes(tree, lambda t: resolve(lib, t.name))
         if case.is_inplace:
             args = (args[0].clone(), *args[1:])
         outs = flatten(function(*args, **kwargs))
-        return tuple(o for o in outs if is_tensor(o) and o.requires_grad)
+        return tuple(o for o in outs if is_tensor(o) and (all_inputs or o.requires_grad))
 
     return f

@@ -1,4 +1,4 @@
-"""Builds the plug-in backends of this directory with the system's compiler, once per source state."""
+"""Builds the plug-in backends of this directory with the system's compiler, and caches them."""
 
 from __future__ import annotations
 
