@@ -65,7 +65,7 @@ def test_random_streams_do_not_depend_on_isa(case: OpCase) -> None:
 
 @rows("threads")
 def test_threads(case: OpCase) -> None:
-    """1, 2 and 3 threads: the same bits. (test_threads.py does it with inputs that fill threads.)"""
+    """1, 2 and 3 threads: the same bits. (test_threads.py has inputs that fill threads.)"""
     sample, dtype = first(case.samples(), 1)[0], case.dtypes[0]
     results = []
     for threads in (1, 2, 3):

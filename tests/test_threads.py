@@ -94,7 +94,7 @@ def test_same_bits_in_a_training_step() -> None:
 
 
 def test_many_python_threads_at_once() -> None:
-    """Eight threads compute and differentiate at the same time; each gets what it would get alone."""
+    """Eight threads compute and differentiate at once; each gets what it would get alone."""
     x = [normal(120, 90 + i) for i in range(8)]
 
     def work(i: int) -> np.ndarray:
