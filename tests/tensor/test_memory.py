@@ -58,7 +58,7 @@ def test_empty_cache_and_limit() -> None:
     assert lib.memory_stats()["cached_bytes"] >= 8_000_000
     lib.empty_cache()
     assert lib.memory_stats()["cached_bytes"] == 0
-    before = lib.get_cache_limit()
+    before = lib.memory_stats()["cache_limit"]
     try:
         lib.set_cache_limit(1_000_000)
         big = [lib.zeros(500_000) for _ in range(4)]
