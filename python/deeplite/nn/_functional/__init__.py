@@ -1,0 +1,1 @@
+"""The functions of deeplite.nn.functional, one file per family."""

@@ -1,0 +1,235 @@
+"""Padding, resampling, pixel and channel shuffles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from deeplite import Tensor
+
+from .._core import core
+
+
+def pad(
+    input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None
+) -> Tensor:
+    """Adds a border.
+
+    Args:
+        input: any shape; the modes other than "constant" pad the last one to three dimensions.
+        pad: ``(left, right, top, bottom, ...)``, the last dimension first; negative numbers crop
+            (constant and circular modes).
+        mode: "constant", "reflect", "replicate" or "circular".
+        value: what a constant border holds, 0 by default.
+
+    Raises:
+        ShapeError: more padding than the mode or the input allows.
+        NotImplementedError: an unknown mode, or a rank that the mode does not take.
+
+    Example:
+        >>> F.pad(deeplite.tensor([[1.0, 2.0, 3.0]]), (1, 1), mode="reflect")
+        tensor([[2., 1., 2., 3., 2.]])
+    """
+    return core.pad(input, pad, mode, value)
+
+
+def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
+    """``[*, C r^2, H, W] -> [*, C, H r, W r]`` (Shi et al., 2016).
+
+    Raises:
+        ShapeError: the channels are no multiple of ``upscale_factor ** 2``.
+
+    Example:
+        >>> tuple(F.pixel_shuffle(deeplite.zeros(1, 8, 3, 3), 2).shape)
+        (1, 2, 6, 6)
+    """
+    return core.pixel_shuffle(input, upscale_factor)
+
+
+def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
+    """``[*, C, H r, W r] -> [*, C r^2, H, W]``, the inverse of :func:`pixel_shuffle`.
+
+    Raises:
+        ShapeError: height or width is no multiple of ``downscale_factor``.
+
+    Example:
+        >>> tuple(F.pixel_unshuffle(deeplite.zeros(1, 2, 6, 6), 2).shape)
+        (1, 8, 3, 3)
+    """
+    return core.pixel_unshuffle(input, downscale_factor)
+
+
+def channel_shuffle(input: Tensor, groups: int) -> Tensor:
+    """Deals the channels of ``groups`` groups out in turn (Zhang et al., 2017).
+
+    Shape: input ``[N, C, *]``.
+
+    Raises:
+        ShapeError: the channels are no multiple of ``groups``.
+
+    Example:
+        >>> F.channel_shuffle(deeplite.arange(4.0).reshape(1, 4, 1), 2).flatten()
+        tensor([0., 2., 1., 3.])
+    """
+    return core.channel_shuffle(input, groups)
+
+
+def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
+    """int64 vectors with a 1 at the class and 0 elsewhere.
+
+    Shape: ``[*]`` int64 -> ``[*, num_classes]`` (with -1: one more than the largest class).
+
+    Raises:
+        RuntimeError: a class is negative or not below ``num_classes``.
+
+    Example:
+        >>> F.one_hot(deeplite.tensor([0, 2]))
+        tensor([[1, 0, 0],
+                [0, 0, 1]])
+    """
+    return core.one_hot(tensor, num_classes)
+
+
+def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
+    """``x1 . x2 / (max(||x1||, eps) * max(||x2||, eps))`` along ``dim``; shapes broadcast.
+
+    Example:
+        >>> F.cosine_similarity(deeplite.tensor([[3.0, 4.0]]), deeplite.tensor([[3.0, 0.0]]))
+        tensor([0.6000])
+    """
+    x1, x2 = core.broadcast_tensors(x1, x2)
+    norm1 = (x1 * x1).sum(dim, keepdim=True).sqrt().clamp_min(eps)
+    norm2 = (x2 * x2).sum(dim, keepdim=True).sqrt().clamp_min(eps)
+    return ((x1 / norm1) * (x2 / norm2)).sum(dim)
+
+
+def pairwise_distance(
+    x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
+) -> Tensor:
+    """``||x1 - x2 + eps||_p`` over the last dimension; shapes broadcast.
+
+    Example:
+        >>> F.pairwise_distance(deeplite.tensor([3.0, 4.0]), deeplite.zeros(2))
+        tensor(5.0000)
+    """
+    return (x1 - x2 + eps).norm(p, -1, keepdim=keepdim)
+
+
+def _embedding_table(
+    input: Tensor, weight: Tensor, padding_idx: int | None, max_norm: float | None, p: float
+) -> int:
+    """Checks ``padding_idx`` (-1 in the core means none) and renormalises used rows in place."""
+    rows = weight.shape[0]
+    if padding_idx is None:
+        padding_idx = -1
+    elif not -rows <= padding_idx < rows:
+        raise ValueError(f"embedding: padding_idx {padding_idx} is not in [-{rows}, {rows})")
+    else:
+        padding_idx %= rows
+    if max_norm is not None:
+        import deeplite
+
+        with deeplite.no_grad():
+            used = input.reshape(-1).unique()
+            vectors = weight[used]
+            norms = vectors.norm(p, -1, keepdim=True)
+            factor = (max_norm / (norms + 1e-7)).clamp_max(1.0)
+            weight.index_copy_(0, used, vectors * factor)
+    return padding_idx
+
+
+def embedding(
+    input: Tensor,
+    weight: Tensor,
+    padding_idx: int | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+    sparse: bool = False,
+) -> Tensor:
+    """Rows of ``weight`` by index.
+
+    Args:
+        input: integer indices ``[*]``.
+        weight: ``[rows, features]``.
+        padding_idx: this row gets no gradient.
+        max_norm: rows that are used and have a larger norm are scaled down, in place, first.
+        norm_type: the p of that norm.
+        scale_grad_by_freq: divide a row's gradient by how often it was used.
+        sparse: accepted; gradients are dense.
+
+    Returns:
+        ``[*, features]``.
+
+    Raises:
+        IndexError: an index is out of range.
+
+    Example:
+        >>> F.embedding(deeplite.tensor([1, 0]), deeplite.tensor([[1.0], [2.0]]))
+        tensor([[2.],
+                [1.]])
+    """
+    padding = _embedding_table(input, weight, padding_idx, max_norm, norm_type)
+    return core.embedding(weight, input, padding, scale_grad_by_freq, sparse)
+
+
+def embedding_bag(
+    input: Tensor,
+    weight: Tensor,
+    offsets: Tensor | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2,
+    scale_grad_by_freq: bool = False,
+    mode: str = "mean",
+    sparse: bool = False,
+    per_sample_weights: Tensor | None = None,
+    include_last_offset: bool = False,
+    padding_idx: int | None = None,
+) -> Tensor:
+    """Sums, means or maxima of bags of rows of ``weight``, without storing the single rows.
+
+    Args:
+        input: indices ``[B, n]`` (B bags of equal size), or ``[n]`` with ``offsets``.
+        weight: ``[rows, features]``.
+        offsets: where each bag starts in a 1-d input.
+        mode: "sum", "mean" or "max".
+        per_sample_weights: factors for the rows (mode "sum").
+        include_last_offset: the last offset is the end, not the start of another bag.
+        padding_idx: entries of this row do not count.
+
+    Returns:
+        ``[B, features]``.
+
+    Raises:
+        ValueError: shapes or arguments do not fit together.
+        IndexError: an index is out of range.
+
+    Example:
+        >>> w = deeplite.tensor([[1.0], [2.0], [4.0]])
+        >>> F.embedding_bag(deeplite.tensor([[0, 2]]), w, mode="sum")
+        tensor([[5.]])
+    """
+    if input.dim() == 2:
+        if offsets is not None:
+            raise ValueError("embedding_bag: offsets are for 1-d input, the input is 2-d")
+        bags, length = input.shape
+        offsets = core.arange(0, bags * length, max(length, 1), dtype=input.dtype)
+        if length == 0:
+            offsets = core.zeros((bags,), dtype=input.dtype)
+        input = input.reshape(-1)
+        if per_sample_weights is not None:
+            per_sample_weights = per_sample_weights.reshape(-1)
+    elif input.dim() != 1:
+        raise ValueError(f"embedding_bag: input must be 1-d or 2-d, got {tuple(input.shape)}")
+    elif offsets is None or offsets.dim() != 1:
+        raise ValueError("embedding_bag: a 1-d input needs 1-d offsets")
+    if mode not in ("sum", "mean", "max"):
+        raise ValueError(f"embedding_bag: mode must be sum, mean or max, got {mode!r}")
+    if per_sample_weights is not None and mode != "sum":
+        raise NotImplementedError("embedding_bag: per_sample_weights need mode='sum'")
+    padding = _embedding_table(input, weight, padding_idx, max_norm, norm_type)
+    code = ("sum", "mean", "max").index(mode)
+    result = core.embedding_bag(
+        weight, input, offsets, scale_grad_by_freq, code, sparse, per_sample_weights,
+        include_last_offset, padding,
+    )  # fmt: skip
+    return result[0]
