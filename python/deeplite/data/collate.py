@@ -6,9 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 import deeplite
+import numpy as np
 from deeplite import Tensor
 
 __all__ = ["default_collate", "default_convert"]

@@ -6,10 +6,12 @@ nothing has to be pickled or copied between processes.
 
 from __future__ import annotations
 
+import atexit
 import itertools
 import queue
 import threading
 import traceback
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -170,9 +172,9 @@ class DataLoader:
         return n // self.batch_size if self.drop_last else -(-n // self.batch_size)
 
     def __iter__(self) -> Iterator[Any]:
-        if self.num_workers == 0:
-            return self._serial()
-        return _Workers(self)
+        # Drawn without workers too, so that their number does not change the order of samples.
+        seed = draw_seed(self.generator)
+        return self._serial() if self.num_workers == 0 else _Workers(self, seed)
 
     def _serial(self) -> Iterator[Any]:
         fetch = self._fetcher()
@@ -239,7 +241,7 @@ class _Workers:
     keeps the order, and at most ``prefetch_factor`` batches are in flight for each.
     """
 
-    def __init__(self, loader: DataLoader) -> None:
+    def __init__(self, loader: DataLoader, seed: int) -> None:
         self.loader = loader
         self.indices = iter(loader._index_sampler)
         self.stop = threading.Event()
@@ -249,19 +251,13 @@ class _Workers:
         self.ended = [False] * n  # streams that are exhausted
         self.waiting: list[int] = []  # workers in the order of the tasks they were given
         self.turn = 0
-        seed = draw_seed(loader.generator)
         self.threads = [
-            threading.Thread(
-                target=_work,
-                args=(
-                    loader,
-                    WorkerInfo(i, n, seed + i, loader.dataset),
-                    self.tasks[i],
-                    self.results[i],
-                    self.stop,
-                ),
-                name=f"deeplite-data-{i}",
-                daemon=True,
+            _Worker(
+                loader,
+                WorkerInfo(i, n, seed + i, loader.dataset),
+                self.tasks[i],
+                self.results[i],
+                self.stop,
             )
             for i in range(n)
         ]
@@ -324,11 +320,47 @@ class _Workers:
         self.stop.set()
         self.waiting.clear()
         for tasks in self.tasks:
-            tasks.put(_EndOfStream)
+            tasks.put(None)  # wakes a worker that waits
 
     def __del__(self) -> None:
         if hasattr(self, "tasks"):
             self.close()
+
+
+class _Worker(threading.Thread):
+    """A daemon, so that an abandoned pass never keeps the interpreter from ending; what still runs
+    then is stopped and waited for by _stop_all."""
+
+    def __init__(
+        self,
+        loader: DataLoader,
+        info: WorkerInfo,
+        tasks: queue.SimpleQueue[Any],
+        results: queue.SimpleQueue[Any],
+        stop: threading.Event,
+    ) -> None:
+        self.tasks, self.stop_event = tasks, stop
+        super().__init__(
+            target=_work,
+            args=(loader, info, tasks, results, stop),
+            name=f"deeplite-data-{info.id}",
+            daemon=True,
+        )
+        _alive.add(self)
+
+
+_alive: weakref.WeakSet[_Worker] = weakref.WeakSet()
+
+
+@atexit.register
+def _stop_all() -> None:
+    """A thread inside a kernel must not outlive the interpreter."""
+    workers = [w for w in _alive if w.is_alive()]
+    for w in workers:
+        w.stop_event.set()
+        w.tasks.put(None)
+    for w in workers:
+        w.join(timeout=5)
 
 
 def _work(

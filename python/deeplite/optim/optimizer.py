@@ -144,9 +144,7 @@ class Optimizer:
             ValueError: a parameter is no leaf or is in a group already, an option is missing.
         """
         if not isinstance(param_group, dict):
-            raise TypeError(
-                f"add_param_group: expected a dict, got {type(param_group).__name__}"
-            )
+            raise TypeError(f"add_param_group: expected a dict, got {type(param_group).__name__}")
         group = dict(param_group)
         params = group["params"]
         if isinstance(params, Tensor):
