@@ -23,4 +23,5 @@ PYBIND11_MODULE(_C, m) {
     bind_backends(api);
     bind_elementwise(api);
     bind_reduce(api);
+    bind_optim(api);
 }
