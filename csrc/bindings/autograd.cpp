@@ -50,6 +50,9 @@ NodeHook node_hook(py::object callable) {
     };
 }
 
+// The Python-defined node whose backward runs on this thread: owner of the outputs it saved.
+thread_local Node* t_current = nullptr;
+
 // A node whose backward is Python: autograd.Function builds these.
 class PythonNode final : public Node {
  public:
@@ -58,6 +61,11 @@ class PythonNode final : public Node {
     std::string name() const override { return name_; }
     Grads apply(Grads dys) override {
         py::gil_scoped_acquire gil;
+        Node* outer = std::exchange(t_current, this);
+        struct Restore {
+            Node* outer;
+            ~Restore() { t_current = outer; }
+        } restore{outer};
         for (int i = 0; i < dys.size(); ++i)
             if (!dys[i].defined())
                 dys[i] = grad_ops().zeros(outputs[i].shape, outputs[i].dtype, outputs[i].device);
@@ -168,6 +176,7 @@ void bind_nodes(py::module_& m) {
             std::erase_if(n.hooks().post, [id](auto& h) { return h.id == id; });
         });
     m.def("_attach_python_node", &attach_python_node);
+    m.def("_current_node", [] { return Ref<Node>(t_current); });
     py::class_<PySaved>(m, "_SavedTensor")
         .def(py::init([](Tensor t, int output) {
             PySaved s;

@@ -14,6 +14,7 @@ tensor([[2., 2., 2.],
 from __future__ import annotations
 
 import importlib
+from math import e, inf, nan, pi
 from typing import TYPE_CHECKING, Any
 
 from . import _C
@@ -26,10 +27,6 @@ from .graph import Graph, capture
 _install_tensor_methods(_C.Tensor)
 del _install_tensor_methods
 
-inf = float("inf")
-nan = float("nan")
-pi = 3.141592653589793
-e = 2.718281828459045
 newaxis = None
 
 # Subpackages and functions that are imported when first touched.
