@@ -315,20 +315,23 @@ bool number_to_tensor(PyObject* o, Tensor& out) {
         out = wrapped_number(PyFloat_AS_DOUBLE(o));
         return true;
     }
-    if (!PyLong_Check(o) &&
-        (PyTuple_Check(o) || PyList_Check(o) || PyUnicode_Check(o) || !PyNumber_Check(o)))
-        return false;
-    if (PyObject_CheckBuffer(o) && !PyObject_HasAttrString(o, "dtype")) return false;
-    if (PyObject_HasAttrString(o, "__len__") && !PyObject_HasAttrString(o, "dtype")) return false;
-    if (!PyLong_Check(o) && PyObject_HasAttrString(o, "ndim")) {  // NumPy scalars yes, arrays no
-        py::object ndim = py::handle(o).attr("ndim");
-        if (!PyLong_Check(ndim.ptr()) || PyLong_AsLong(ndim.ptr()) != 0 ||
-            py::hasattr(o, "__array_interface__") == false)
-            return false;
-    }
     Scalar s;
+    if (PyLong_Check(o) || PyFloat_Check(o)) {
+        bind::Caster<Scalar>::load(o, s);
+        out = s.tensor();
+        return true;
+    }
+    // What is left are NumPy scalars (not arrays) and other number types without a length.
+    if (PyTuple_Check(o) || PyList_Check(o) || PyUnicode_Check(o) || !PyNumber_Check(o))
+        return false;
+    if (py::hasattr(o, "ndim")
+            ? !PyIndex_Check(o) && !py::hasattr(o, "is_integer") &&
+                  !std::string_view(Py_TYPE(o)->tp_name).starts_with("numpy.bool")
+            : py::hasattr(o, "__len__"))
+        return false;
+    if (py::hasattr(o, "__setitem__")) return false;  // an array
+    bool b;
     if (!bind::Caster<Scalar>::load(o, s)) {
-        bool b;
         if (!bind::Caster<bool>::load(o, b)) return false;
         s = {Scalar::boolean, b, double(b)};
     }

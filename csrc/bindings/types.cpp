@@ -12,7 +12,7 @@ struct DTypeTag {
 };
 PyObject* g_dtypes[kDTypeCount];
 PyTypeObject* g_size_type = nullptr;
-PyObject *g_shape_error = nullptr, *g_generator = nullptr;
+PyObject* g_shape_error = nullptr;
 
 PyObject* alias_dtype(PyObject* o) {
     if (o == reinterpret_cast<PyObject*>(&PyFloat_Type)) return dtype_object(default_dtype());
