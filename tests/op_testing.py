@@ -202,24 +202,12 @@ def compare_second_gradients(case: OpCase, sample: Sample, number: int) -> bool:
     """Second derivatives against torch in float64; False when torch cannot do them."""
     results = []
     for where in (torch, lib):
-        run = call(where, case, sample, number, "float64", requires_grad=True)
-        firsts, cotangents = gradients(where, run, case, number, create_graph=True)
-        total, wanted = None, [*run.differentiable, *cotangents]
-        for g in firsts:
-            if g is not None and g.requires_grad:
-                weight = np.cos(np.arange(int(np.prod(tuple(g.shape), dtype=int)))) + 1.5
-                term = (g * where.from_numpy(weight.reshape(tuple(g.shape)))).sum()
-                total = term if total is None else total + term
-        if total is None:
-            results.append([None] * len(wanted))
-            continue
         try:
-            seconds = where.autograd.grad(total, wanted, allow_unused=True)
+            results.append(second_gradients(where, case, sample, number))
         except (RuntimeError, NotImplementedError):
             if where is torch:
                 return False
             raise
-        results.append([None if s is None else to_numpy(s) for s in seconds])
     what = f"second gradient of {case.id}{sample!r}"
     assert len(results[0]) == len(results[1]), what
     for i, (theirs, mine) in enumerate(zip(*results, strict=True)):
@@ -232,6 +220,22 @@ def compare_second_gradients(case: OpCase, sample: Sample, number: int) -> bool:
             mine, theirs, rtol=1e-8, atol=1e-11 * size, err_msg=f"{what}, {i}"
         )
     return True
+
+
+def second_gradients(where: Any, case: OpCase, sample: Sample, number: int) -> list[Any]:
+    """Gradients, with respect to inputs and cotangents, of a fixed mix of the first gradients."""
+    run = call(where, case, sample, number, "float64", requires_grad=True)
+    firsts, cotangents = gradients(where, run, case, number, create_graph=True)
+    total, wanted = None, [*run.differentiable, *cotangents]
+    for g in firsts:
+        if g is not None and g.requires_grad:
+            weight = np.cos(np.arange(int(np.prod(tuple(g.shape), dtype=int)))) + 1.5
+            term = (g * where.from_numpy(weight.reshape(tuple(g.shape)))).sum()
+            total = term if total is None else total + term
+    if total is None:
+        return [None] * len(wanted)
+    seconds = where.autograd.grad(total, wanted, allow_unused=True)
+    return [None if s is None else to_numpy(s) for s in seconds]
 
 
 def assert_same_structure(mine: Any, theirs: Any, what: str) -> None:

@@ -29,7 +29,7 @@ def test_forward(case: OpCase) -> None:
             compare(case, sample, number, dtype)
 
 
-@rows("forward", lambda case: case.random is None and not case.is_inplace and not case.view)
+@rows("pure", lambda case: case.random is None and not case.is_inplace and not case.view)
 def test_inputs_are_left_alone(case: OpCase) -> None:
     for number, sample in enumerate(first(case.samples(), case.heavy)):
         maker = Maker(lib, case.dtypes[0])

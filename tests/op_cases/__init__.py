@@ -54,10 +54,10 @@ INTEGRAL = (*SIGNED, "uint8")
 NUMERIC = (*FLOAT, *INTEGRAL)
 ALL = (*NUMERIC, "bool")
 
-# The kinds of tests, as used in OpCase.skip.
+# The kinds of tests, as used in OpCase.skip. ("pure": inputs are left alone.)
 KINDS = (
     "forward", "grad", "gradcheck", "gradgradcheck", "layouts", "empty", "half", "errors",
-    "isa", "threads", "backend", "capture",
+    "isa", "threads", "backend", "capture", "pure",
 )  # fmt: skip
 
 LAYOUTS = ("contiguous", "transposed", "strided", "expanded")
