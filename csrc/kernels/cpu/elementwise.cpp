@@ -85,28 +85,17 @@ void scatter_row(char* dst, int64_t stride, const char* src, int64_t n) {
     const U* s = reinterpret_cast<const U*>(src);
     for (int64_t i = 0; i < n; ++i) *reinterpret_cast<U*>(dst + i * stride) = s[i];
 }
-void gather(char* dst, const char* src, int64_t stride, int64_t n, int64_t size) {
+// One element, n times.
+void spread(char* dst, const char* src, int64_t n, int64_t size) {
     switch (size) {
         case 1:
-            return gather_row<uint8_t>(dst, src, stride, n);
+            return gather_row<uint8_t>(dst, src, 0, n);
         case 2:
-            return gather_row<uint16_t>(dst, src, stride, n);
+            return gather_row<uint16_t>(dst, src, 0, n);
         case 4:
-            return gather_row<uint32_t>(dst, src, stride, n);
+            return gather_row<uint32_t>(dst, src, 0, n);
         default:
-            return gather_row<uint64_t>(dst, src, stride, n);
-    }
-}
-void scatter(char* dst, int64_t stride, const char* src, int64_t n, int64_t size) {
-    switch (size) {
-        case 1:
-            return scatter_row<uint8_t>(dst, stride, src, n);
-        case 2:
-            return scatter_row<uint16_t>(dst, stride, src, n);
-        case 4:
-            return scatter_row<uint32_t>(dst, stride, src, n);
-        default:
-            return scatter_row<uint64_t>(dst, stride, src, n);
+            return gather_row<uint64_t>(dst, src, 0, n);
     }
 }
 
@@ -135,22 +124,41 @@ struct Position {
     }
 };
 
-// Moves n elements of operand k, from `start` on and across row ends, into or out of a tile.
-template <bool into_tile>
-void move_tile(const Job& job, int k, Position start, char* tile, int64_t n) {
+// Moves n elements of operand k, from `pos` on and across row ends, into or out of a tile.
+template <class U, bool into_tile>
+void move_elements(const Job& job, int k, Position pos, char* tile, int64_t n) {
     const dl_iter* it = job.it;
-    const int64_t size = job.size[k], stride = it->strides[k][0];
-    while (n > 0) {
-        int64_t m = it->shape[0] - start.at[0];
-        if (m > n) m = n;
-        char* p = const_cast<char*>(job.data[k]) + start.offset(it, k);
+    const int64_t length = it->shape[0], stride = it->strides[k][0];
+    char* p = const_cast<char*>(job.data[k]) + pos.offset(it, k);
+    for (;;) {
+        const int64_t left = length - pos.at[0], m = left < n ? left : n;
         if (into_tile)
-            gather(tile, p, stride, m, size);
+            gather_row<U>(tile, p, stride, m);
         else
-            scatter(p, stride, tile, m, size);
-        tile += m * size;
+            scatter_row<U>(p, stride, tile, m);
+        tile += m * int64_t(sizeof(U));
         n -= m;
-        start.advance(it, m);
+        if (n == 0) return;
+        if (pos.at[0] == 0 && pos.at[1] + 1 < it->shape[1]) {  // the next row of the same plane
+            ++pos.at[1];
+            p += it->strides[k][1];
+        } else {
+            pos.advance(it, m);
+            p = const_cast<char*>(job.data[k]) + pos.offset(it, k);
+        }
+    }
+}
+template <bool into_tile>
+void move_tile(const Job& job, int k, const Position& pos, char* tile, int64_t n) {
+    switch (job.size[k]) {
+        case 1:
+            return move_elements<uint8_t, into_tile>(job, k, pos, tile, n);
+        case 2:
+            return move_elements<uint16_t, into_tile>(job, k, pos, tile, n);
+        case 4:
+            return move_elements<uint32_t, into_tile>(job, k, pos, tile, n);
+        default:
+            return move_elements<uint64_t, into_tile>(job, k, pos, tile, n);
     }
 }
 
@@ -162,7 +170,7 @@ void run_chunk(Job& job, int64_t begin, int64_t end) {
     char* d[kMaxOperands];
     for (int k = 0; k < job.operands; ++k)
         if (job.mode[k] == kConstant) {
-            gather(tiles[k], job.data[k], 0, span, job.size[k]);
+            spread(tiles[k], job.data[k], span, job.size[k]);
             d[k] = tiles[k];
         }
     Position pos;
@@ -183,7 +191,7 @@ void run_chunk(Job& job, int64_t begin, int64_t end) {
                     break;
                 case kRowConst: {
                     const char* p = job.data[k] + pos.offset(it, k);
-                    if (p != filled[k]) gather(tiles[k], p, 0, span, job.size[k]);
+                    if (p != filled[k]) spread(tiles[k], p, span, job.size[k]);
                     filled[k] = p;
                     d[k] = tiles[k];
                     break;
