@@ -19,20 +19,6 @@ enum Mode : unsigned char {
     kGather     // through a tile
 };
 
-struct Job {
-    RowFn fn;
-    const dl_iter* it;
-    const double* params;
-    int32_t operands;
-    bool long_rows;  // a piece of work never crosses the end of a row
-    bool tiles;      // a piece of work is at most kTile elements
-    Mode mode[kMaxOperands];
-    int64_t size[kMaxOperands];     // of an element
-    char scalars[kMaxOperands][8];  // values of operands without memory
-    const char* data[kMaxOperands];
-    int bad;
-};
-
 template <class T>
 void write_scalar(char* out, double x) {
     T v = T(x);
@@ -62,6 +48,20 @@ void make_scalar(char* out, int dtype, double x) {
             return write_scalar<uint16_t>(out, float_to_f16(float(x)));
     }
 }
+
+struct Job {
+    RowFn fn;
+    const dl_iter* it;
+    const double* params;
+    int32_t operands;
+    bool long_rows;  // a piece of work never crosses the end of a row
+    bool tiles;      // a piece of work is at most kTile elements
+    Mode mode[kMaxOperands];
+    int64_t size[kMaxOperands];     // of an element
+    char scalars[kMaxOperands][8];  // values of operands without memory
+    const char* data[kMaxOperands];
+    int bad;
+};
 
 // n elements of U from `src` at `stride` bytes apart
 template <class U>
@@ -218,6 +218,7 @@ Mode mode_of(const dl_iter* it, int k, int64_t size, bool long_rows) {
         constant &= s[d] == 0 || it->shape[d] == 1;
         run *= it->shape[d];
     }
+    if (!it->data[k]) return kConstant;
     if (linear) return kLinear;
     if (constant && k > 0) return kConstant;
     if (long_rows && s[0] == size) return kRow;
@@ -226,6 +227,16 @@ Mode mode_of(const dl_iter* it, int k, int64_t size, bool long_rows) {
 }
 
 }  // namespace
+
+void spread_operand(const dl_iter* it, int k, const double* params, char* out, int64_t n) {
+    char scalar[8];
+    const char* p = static_cast<const char*>(it->data[k]);
+    if (!p) {
+        make_scalar(scalar, it->dtype[k], params[DL_MAP_PARAMS + k]);
+        p = scalar;
+    }
+    spread(out, p, n, element_size(it->dtype[k]));
+}
 
 dl_status run_rows(RowFn fn, const dl_iter* it, const double* params, int64_t grain) {
     int64_t total = 1;
@@ -245,7 +256,7 @@ dl_status run_rows(RowFn fn, const dl_iter* it, const double* params, int64_t gr
         job.data[k] = static_cast<const char*>(it->data[k]);
         job.mode[k] = mode_of(it, k, job.size[k], job.long_rows);
         if (!job.data[k]) {
-            if (k == 0 || job.mode[k] != kConstant) return DL_FAILED;
+            if (k == 0) return DL_FAILED;
             make_scalar(job.scalars[k], it->dtype[k], params[DL_MAP_PARAMS + k]);
             job.data[k] = job.scalars[k];
         }

@@ -15,6 +15,9 @@ typedef bool (*RowFn)(char* const* operands, int64_t n, const double* params);
 // are worth a thread.
 dl_status run_rows(RowFn fn, const dl_iter* it, const double* params, int64_t grain);
 
+// Operand k, a single element (in memory or in params), n times over.
+void spread_operand(const dl_iter* it, int k, const double* params, char* out, int64_t n);
+
 // The families' parts, each in a file of its own so that they compile side by side.
 void add_elementwise_unary(dl_elementwise_table* table);
 void add_elementwise_math(dl_elementwise_table* table);
@@ -158,19 +161,27 @@ constexpr RowFn kRows[DL_DTYPE_COUNT] = {row_or_null<Rows, Op, float>(),
                                          row_or_null<Rows, Op, uint8_t>(),
                                          row_or_null<Rows, Op, bool>()};
 
-// The common case, small and contiguous, goes straight to the row function.
+// The common cases, small and contiguous or a single element, go straight to the row function.
 template <int operands>
 inline dl_status start_rows(const RowFn* rows, const dl_iter* it, const double* params,
                             int64_t grain) {
+    constexpr int64_t kFew = 64;
     const int dtype = it->dtype[1];
     RowFn fn = rows[dtype];
     if (!fn) return DL_UNSUPPORTED;
     const int64_t n = it->shape[0], size = element_size(dtype);
     bool direct = it->ndim == 1 && n <= grain && it->strides[0][0] == element_size(it->dtype[0]);
-    for (int k = 1; k < operands; ++k) direct &= it->strides[k][0] == size;
-    if (!direct) return run_rows(fn, it, params, grain);
     char* d[operands];
-    for (int k = 0; k < operands; ++k) d[k] = static_cast<char*>(it->data[k]);
+    alignas(64) char few[operands][kFew * 8];
+    d[0] = static_cast<char*>(it->data[0]);
+    for (int k = 1; k < operands; ++k) {
+        d[k] = static_cast<char*>(it->data[k]);
+        if (it->strides[k][0] == size && d[k]) continue;
+        if (!direct || n > kFew || it->strides[k][0] != 0) return run_rows(fn, it, params, grain);
+        spread_operand(it, k, params, few[k], n);
+        d[k] = few[k];
+    }
+    if (!direct) return run_rows(fn, it, params, grain);
     return fn(d, n, params) ? DL_OK : DL_BAD_INDEX;
 }
 
