@@ -2,6 +2,7 @@
 #include <pybind11/stl.h>
 
 #include "bindings/bindings.h"
+#include "bindings/pybind.h"
 #include "core/device.h"
 #include "kernels/cpu_backend.h"
 #include "kernels/parallel.h"

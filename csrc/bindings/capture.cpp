@@ -4,6 +4,7 @@
 #include <pybind11/stl.h>
 
 #include "bindings/bindings.h"
+#include "bindings/pybind.h"
 
 namespace deeplite {
 namespace {

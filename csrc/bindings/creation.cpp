@@ -4,6 +4,7 @@
 #include "autograd/meta.h"
 #include "bindings/bindings.h"
 #include "bindings/operators.h"
+#include "bindings/pybind.h"
 #include "ops/copy.h"
 #include "ops/factory.h"
 #include "ops/iter.h"

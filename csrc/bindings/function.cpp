@@ -6,6 +6,8 @@
 #include <map>
 #include <unordered_map>
 
+#include "bindings/pybind.h"
+
 namespace deeplite {
 namespace {
 
@@ -266,7 +268,7 @@ py::list signatures() {
 
 }  // namespace
 
-Api::Api(py::module_ m)
+Api::Api(py::module_& m)
     : module(m), nn_module(m.def_submodule("_nn")), linalg_module(m.def_submodule("_linalg")) {}
 
 void Api::add(int places, const char* signature, bind::FunctionSpec spec, const char* doc) {

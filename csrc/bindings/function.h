@@ -265,7 +265,7 @@ FunctionSpec erase(F lambda) {
 // are tried in order.
 class __attribute__((visibility("hidden"))) Api {
  public:
-    explicit Api(py::module_ m);
+    explicit Api(py::module_& m);
 
     // Signature: "name(input, dim=None, *, dtype=None)"; "*size" collects positional arguments into one Dims.
     // Defaults are Python expressions. `doc` is the docstring (the signature is put in front of it).
@@ -295,7 +295,8 @@ class __attribute__((visibility("hidden"))) Api {
     void property(const char* name, PyObject* (*get)(PyObject*, void*),
                   int (*set)(PyObject*, PyObject*, void*) = nullptr, const char* type = "Any");
 
-    py::module_ module, nn_module, linalg_module;
+    py::module_& module;
+    py::object nn_module, linalg_module;
 
  private:
     enum Place { kFunction = 1, kMethod = 2, kNn = 4, kLinalg = 8 };

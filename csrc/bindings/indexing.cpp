@@ -2,6 +2,7 @@
 #include "bindings/indexing.h"
 
 #include "bindings/operators.h"
+#include "bindings/pybind.h"
 #include "graph/capture.h"
 #include "ops/copy.h"
 #include "ops/factory.h"

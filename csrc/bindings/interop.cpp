@@ -3,6 +3,7 @@
 
 #include "autograd/meta.h"
 #include "bindings/bindings.h"
+#include "bindings/pybind.h"
 #include "graph/capture.h"
 #include "ops/copy.h"
 #include "ops/iter.h"

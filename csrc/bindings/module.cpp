@@ -1,5 +1,6 @@
 // The extension module deeplite._C.
 #include "bindings/bindings.h"
+#include "bindings/pybind.h"
 #include "kernels/cpu_backend.h"
 #include "ops/factory.h"
 

@@ -1,12 +1,19 @@
 // Python objects for the core's types: the Tensor type, dtypes, devices, sizes, exceptions.
 #pragma once
-#include <pybind11/pybind11.h>
+#include <pybind11/pytypes.h>
+
+#include <memory>
+#include <optional>
 
 #include "autograd/node.h"
 #include "core/random.h"
 #include "core/tensor.h"
 
-PYBIND11_DECLARE_HOLDER_TYPE(T, deeplite::Ref<T>, true)
+// Only handles and objects here: all of pybind11 takes seven seconds to compile. A file that binds classes
+// or functions by pybind11 itself includes bindings/pybind.h.
+namespace PYBIND11_NAMESPACE {
+class module_;
+}
 
 namespace deeplite {
 namespace py = pybind11;
@@ -73,19 +80,3 @@ class SharedPyObject {
 };
 
 }  // namespace deeplite
-
-namespace pybind11::detail {
-template <>
-struct type_caster<deeplite::Tensor> {
-    PYBIND11_TYPE_CASTER(deeplite::Tensor, const_name("Tensor"));
-    bool load(handle src, bool) {
-        if (src.is_none()) return true;  // undefined
-        if (!deeplite::is_tensor(src.ptr())) return false;
-        value = deeplite::unwrap(src.ptr());
-        return true;
-    }
-    static handle cast(const deeplite::Tensor& t, return_value_policy, handle) {
-        return deeplite::wrap(t);
-    }
-};
-}  // namespace pybind11::detail

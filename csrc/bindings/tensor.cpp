@@ -2,6 +2,7 @@
 #include "autograd/meta.h"
 #include "bindings/bindings.h"
 #include "bindings/operators.h"
+#include "bindings/pybind.h"
 #include "core/allocator.h"
 #include "ops/copy.h"
 #include "ops/iter.h"

@@ -4,6 +4,7 @@
 #include "bindings/function.h"
 #include "bindings/indexing.h"
 #include "bindings/operators.h"
+#include "bindings/pybind.h"
 #include "graph/capture.h"
 #include "ops/copy.h"
 #include "ops/iter.h"

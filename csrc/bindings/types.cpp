@@ -2,6 +2,7 @@
 #include <pybind11/operators.h>
 #include <pybind11/stl.h>
 
+#include "bindings/pybind.h"
 #include "bindings/python.h"
 
 namespace deeplite {
