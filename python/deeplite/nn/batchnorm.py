@@ -42,6 +42,7 @@ class _NormBase(Module):
         track_running_stats: bool,
         device: Any,
         dtype: Any,
+        bias: bool,
     ) -> None:
         super().__init__()
         if num_features < 0:
@@ -54,12 +55,9 @@ class _NormBase(Module):
         self.affine = affine
         self.track_running_stats = track_running_stats
         place = {"device": device, "dtype": dtype}
-        if affine:
-            self.weight = Parameter(deeplite.empty(num_features, **place))
-            self.bias = Parameter(deeplite.empty(num_features, **place))
-        else:
-            self.register_parameter("weight", None)
-            self.register_parameter("bias", None)
+        for name, wanted in (("weight", affine), ("bias", affine and bias)):
+            param = Parameter(deeplite.empty(num_features, **place)) if wanted else None
+            self.register_parameter(name, param)
         if track_running_stats:
             self.register_buffer("running_mean", deeplite.zeros(num_features, **place))
             self.register_buffer("running_var", deeplite.ones(num_features, **place))
@@ -82,8 +80,9 @@ class _NormBase(Module):
     def reset_parameters(self) -> None:
         """Sets the statistics back, the weight to 1 and the bias to 0."""
         self.reset_running_stats()
-        if self.weight is not None and self.bias is not None:
+        if self.weight is not None:
             init.ones_(self.weight)
+        if self.bias is not None:
             init.zeros_(self.bias)
 
     def _check_input_dim(self, input: Tensor) -> None:
@@ -92,7 +91,8 @@ class _NormBase(Module):
     def extra_repr(self) -> str:
         return (
             f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, "
-            f"affine={self.affine}, track_running_stats={self.track_running_stats}"
+            f"affine={self.affine}, bias={self.bias is not None}, "
+            f"track_running_stats={self.track_running_stats}"
         )
 
 
@@ -106,8 +106,12 @@ class _BatchNorm(_NormBase):
         track_running_stats: bool = True,
         device: Any = None,
         dtype: Any = None,
+        *,
+        bias: bool = True,
     ) -> None:
-        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype)
+        super().__init__(
+            num_features, eps, momentum, affine, track_running_stats, device, dtype, bias
+        )
 
     def _load_from_state_dict(
         self,
@@ -130,14 +134,13 @@ class _BatchNorm(_NormBase):
     def forward(self, input: Tensor) -> Tensor:
         self._check_input_dim(input)
         momentum = 0.0 if self.momentum is None else self.momentum
-        if self.training and self.num_batches_tracked is not None:
-            self.num_batches_tracked.add_(1)
-            if self.momentum is None:  # a plain average over all batches so far
-                momentum = 1.0 / float(self.num_batches_tracked)
+        counted = self.num_batches_tracked if self.training else None
+        if counted is not None and self.momentum is None:
+            momentum = 1.0 / (float(counted) + 1)  # a plain average over all batches so far
         # Without running statistics evaluation too uses the batch's.
         by_batch = self.training or (self.running_mean is None and self.running_var is None)
         update = not self.training or self.track_running_stats
-        return F.batch_norm(
+        result = F.batch_norm(
             input,
             self.running_mean if update else None,
             self.running_var if update else None,
@@ -147,6 +150,9 @@ class _BatchNorm(_NormBase):
             momentum,
             self.eps,
         )
+        if counted is not None:
+            counted.add_(1)  # last: a call that fails counts nothing
+        return result
 
 
 def _check_rank(layer: Module, input: Tensor, allowed: tuple[int, ...]) -> None:
@@ -216,8 +222,12 @@ class _InstanceNorm(_NormBase):
         track_running_stats: bool = False,
         device: Any = None,
         dtype: Any = None,
+        *,
+        bias: bool = True,
     ) -> None:
-        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype)
+        super().__init__(
+            num_features, eps, momentum, affine, track_running_stats, device, dtype, bias
+        )
 
     def _check_input_dim(self, input: Tensor) -> None:
         _check_rank(self, input, (self._ndim + 1, self._ndim + 2))

@@ -270,8 +270,7 @@ def _describe(value: Any) -> str:
         return f"Object of type: {type(value).__name__}"
     kind = "Parameter" if isinstance(value, Parameter) else "Tensor"
     size = "x".join(str(n) for n in value.shape)
-    dtype = str(value.dtype).rpartition(".")[2]
-    return f"{kind} containing: [{dtype} of size {size}]"
+    return f"{kind} containing: [{value.dtype} of size {size}]"
 
 
 class ParameterList(Module):
@@ -335,7 +334,7 @@ class ParameterList(Module):
 
 
 class ParameterDict(Module):
-    """A dict of parameters in the order of insertion; tensors put into it become parameters.
+    """An ordered dict of parameters; tensors put into it become parameters.
 
     Args:
         parameters: a mapping, or an iterable of (name, tensor) pairs.
@@ -422,8 +421,12 @@ class ParameterDict(Module):
         return type(self)(self)
 
     def update(self, parameters: Any) -> None:
-        """Adds or replaces values from a mapping or from (name, value) pairs."""
-        for key, value in _pairs(self, parameters):
+        """Adds or replaces values from a mapping or from (name, value) pairs. A plain dict is taken
+        in the order of its keys, as torch does."""
+        pairs = _pairs(self, parameters)
+        if type(parameters) is dict:
+            pairs.sort(key=lambda pair: pair[0])
+        for key, value in pairs:
             self[key] = value
 
     def __or__(self, other: ParameterDict) -> ParameterDict:

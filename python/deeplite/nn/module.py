@@ -175,9 +175,9 @@ class Module(Hooked, Convertible):
         if not isinstance(name, str):
             raise TypeError(f"{what} name must be a string, got {type(name).__name__}")
         if "." in name:
-            raise KeyError(f"{what} name can't contain \".\", got '{name}'")
+            raise KeyError(f"{what} name must not contain a dot, got '{name}'")
         if name == "":
-            raise KeyError(f'{what} name can\'t be empty string ""')
+            raise KeyError(f"{what} name must not be empty")
         if hasattr(self, name) and name not in table:
             raise KeyError(f"attribute '{name}' already exists")
 

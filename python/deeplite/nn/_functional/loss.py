@@ -238,7 +238,8 @@ def huber_loss(
     delta: float = 1.0,
     weight: Tensor | None = None,
 ) -> Tensor:
-    """``d^2 / 2`` where ``d = |x - y| <= delta``, else ``delta (d - delta / 2)`` (Huber, 1964).
+    """``d^2 / 2`` where ``d = |x - y| <= delta``, else ``delta (d - delta / 2)`` (Huber, 1964);
+    with ``weight`` each term times its weight.
 
     Raises:
         ValueError or RuntimeError: ``delta`` is not positive.
@@ -253,7 +254,8 @@ def huber_loss(
         def function(x: Tensor, y: Tensor, reduction: str) -> Tensor:
             return core.huber_loss(x, y, reduction=reduction, delta=delta)
 
-        return _weighted("huber_loss", function, input, target, weight, reduction)
+        loss = _weighted("huber_loss", function, input, target, weight, "none")
+        return reduced("huber_loss", loss, reduction)
     return core.huber_loss(input, target, reduction=reduction, delta=delta)
 
 

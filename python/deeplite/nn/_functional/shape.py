@@ -117,7 +117,7 @@ def pairwise_distance(
 def _embedding_table(
     input: Tensor, weight: Tensor, padding_idx: int | None, max_norm: float | None, p: float
 ) -> int:
-    """Checks ``padding_idx`` (-1 in the core means none) and renormalises used rows in place."""
+    """Checks ``padding_idx`` (-1: none) and renormalises the used rows in place."""
     rows = weight.shape[0]
     if padding_idx is None:
         padding_idx = -1
@@ -132,7 +132,9 @@ def _embedding_table(
             used = input.reshape(-1).unique()
             vectors = weight[used]
             norms = vectors.norm(p, -1, keepdim=True)
-            factor = (max_norm / (norms + 1e-7)).clamp_max(1.0)
+            factor = core.where(
+                norms > max_norm, max_norm / (norms + 1e-7), core.ones_like(norms)
+            )
             weight.index_copy_(0, used, vectors * factor)
     return padding_idx
 
@@ -230,6 +232,6 @@ def embedding_bag(
     code = ("sum", "mean", "max").index(mode)
     result = core.embedding_bag(
         weight, input, offsets, scale_grad_by_freq, code, sparse, per_sample_weights,
-        include_last_offset, padding,
+        include_last_offset, None if padding < 0 else padding,
     )  # fmt: skip
     return result[0]
