@@ -19,6 +19,7 @@ def test_forward_hooks_run_as_in_torch() -> None:
         with lib.no_grad():
             m.weight.fill_(1)
             m.bias.fill_(0)
+
         def note(name: str, log: list[Any] = log) -> Any:
             return lambda *args: log.append((name, len(args)))
 

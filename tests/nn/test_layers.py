@@ -302,7 +302,9 @@ BAD_INPUTS = [
 ]
 
 
-@pytest.mark.parametrize("text, shape, message", BAD_INPUTS, ids=[f"{b[0]}{b[1]}" for b in BAD_INPUTS])
+@pytest.mark.parametrize(
+    "text, shape, message", BAD_INPUTS, ids=[f"{b[0]}{b[1]}" for b in BAD_INPUTS]
+)
 def test_bad_inputs_name_the_layer(text: str, shape: tuple[int, ...], message: str) -> None:
     layer = eval("nn." + text, {"nn": deeplite.nn})
     before = {k: v.numpy().copy() for k, v in layer.state_dict().items()}

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from nn_pairs import LIBRARIES, array, deeplite, torch
+from nn_pairs import LIBRARIES, array, deeplite
 
 nn = deeplite.nn
 
@@ -259,7 +259,7 @@ def _double_output(module: Any, args: Any, output: Any) -> Any:
     return output * 2
 
 
-# --- loading --------------------------------------------------------------------------------------
+# --- loading ------------------------------------------------------------------------------------
 
 
 def test_load_copies_everything() -> None:
@@ -404,7 +404,7 @@ def test_an_error_after_a_post_hook_restores_the_old_values() -> None:
     assert (array(net.head.weight) == 1).all()
 
 
-# --- errors that name the layer ---------------------------------------------------------------------
+# --- errors that name the layer -----------------------------------------------------------------
 
 
 def test_errors_name_the_layer() -> None:

@@ -6,8 +6,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import deeplite
 import numpy as np
+
+import deeplite
 from deeplite import Tensor
 
 __all__ = ["default_collate", "default_convert"]
@@ -15,7 +16,7 @@ __all__ = ["default_collate", "default_convert"]
 _TEXT = re.compile("[SaUO]")  # numpy kinds that are no numbers
 
 
-def default_collate(batch: list[Any]) -> Any:
+def default_collate(batch: Sequence[Any]) -> Any:
     """Stacks samples into a batch, however they are nested.
 
     Tensors and numpy arrays are stacked along a new first dimension, numbers become a tensor
@@ -35,30 +36,28 @@ def default_collate(batch: list[Any]) -> Any:
         raise ValueError("default_collate: the batch is empty")
     first = batch[0]
     if isinstance(first, Tensor):
-        return deeplite.stack(batch)
+        return deeplite.stack(list(batch))
     if isinstance(first, np.ndarray):
         if _TEXT.match(first.dtype.kind):
             raise TypeError(f"default_collate: cannot batch an array of dtype {first.dtype}")
         return deeplite.stack([deeplite.as_tensor(a) for a in batch])
     if isinstance(first, np.generic):
         return deeplite.as_tensor(np.asarray(batch))
-    if isinstance(first, bool):
-        return deeplite.tensor(batch)
     if isinstance(first, float):
-        return deeplite.tensor(batch, dtype=deeplite.float64)
+        return deeplite.tensor(list(batch), dtype=deeplite.float64)
     if isinstance(first, int):
-        return deeplite.tensor(batch)
+        return deeplite.tensor(list(batch))
     if isinstance(first, (str, bytes)):
         return batch
     if isinstance(first, Mapping):
         parts = {key: default_collate([sample[key] for sample in batch]) for key in first}
         return _like(first, parts)
     if isinstance(first, tuple) and hasattr(first, "_fields"):
-        return type(first)(*(default_collate(list(part)) for part in zip(*batch)))
+        return type(first)(*(default_collate(part) for part in zip(*batch)))
     if isinstance(first, Sequence):
         if any(len(sample) != len(first) for sample in batch):
             raise RuntimeError("default_collate: the samples of a batch must be of equal length")
-        columns = [default_collate(list(part)) for part in zip(*batch)]
+        columns = [default_collate(part) for part in zip(*batch)]
         return columns if isinstance(first, tuple) else _like(first, columns)
     raise TypeError(
         "default_collate: a batch must hold tensors, numpy arrays, numbers, strings, mappings or "

@@ -43,7 +43,9 @@ class LRScheduler:
 
     def _initial_step(self) -> None:
         self._steps_at_start = self.optimizer._step_count
+        self._is_initial = True  # the rates are what they were: nothing is to be multiplied yet
         self.step()
+        self._is_initial = False
 
     def get_lr(self) -> list[float]:
         """The rates at ``self.last_epoch``, one for each parameter group."""
@@ -83,7 +85,8 @@ class LRScheduler:
 
     def state_dict(self) -> dict[str, Any]:
         """Everything but the optimizer."""
-        return {k: v for k, v in self.__dict__.items() if k not in ("optimizer", "_steps_at_start")}
+        left_out = ("optimizer", "_steps_at_start", "_is_initial")
+        return {k: v for k, v in self.__dict__.items() if k not in left_out}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Takes over what ``state_dict`` gave."""

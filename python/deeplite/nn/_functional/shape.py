@@ -132,9 +132,7 @@ def _embedding_table(
             used = input.reshape(-1).unique()
             vectors = weight[used]
             norms = vectors.norm(p, -1, keepdim=True)
-            factor = core.where(
-                norms > max_norm, max_norm / (norms + 1e-7), core.ones_like(norms)
-            )
+            factor = core.where(norms > max_norm, max_norm / (norms + 1e-7), core.ones_like(norms))
             weight.index_copy_(0, used, vectors * factor)
     return padding_idx
 
