@@ -215,7 +215,7 @@ PyObject* iterate(PyObject* a) {
         return PyObject_GetIter(all.ptr());
     });
 }
-Py_hash_t hash(PyObject* a) { return _Py_HashPointer(a); }
+Py_hash_t hash(PyObject* a) { return Py_hash_t(reinterpret_cast<size_t>(a) >> 4); }  // identity
 
 PyObject* repr(PyObject* a) {
     return guarded([&]() -> PyObject* {
