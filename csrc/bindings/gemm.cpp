@@ -12,13 +12,16 @@ using MaybeTensor = std::optional<Tensor>;
 Tensor or_none(const MaybeTensor& t) { return t.value_or(Tensor{}); }
 
 // In-place forms of what is composed of several ops.
-const Tensor& addmv_(const Tensor& self, const Tensor& a, const Tensor& x, double beta, double alpha) {
+const Tensor& addmv_(const Tensor& self, const Tensor& a, const Tensor& x, double beta,
+                     double alpha) {
     return copy_(self, addmv(self, a, x, beta, alpha));
 }
-const Tensor& addr_(const Tensor& self, const Tensor& a, const Tensor& b, double beta, double alpha) {
+const Tensor& addr_(const Tensor& self, const Tensor& a, const Tensor& b, double beta,
+                    double alpha) {
     return copy_(self, addr(self, a, b, beta, alpha));
 }
-const Tensor& addbmm_(const Tensor& self, const Tensor& a, const Tensor& b, double beta, double alpha) {
+const Tensor& addbmm_(const Tensor& self, const Tensor& a, const Tensor& b, double beta,
+                      double alpha) {
     return copy_(self, addbmm(self, a, b, beta, alpha));
 }
 
@@ -31,8 +34,10 @@ std::string subscripts(PyObject* list) {
             continue;
         }
         int64_t i = 0;
-        check<TypeError>(bind::Caster<int64_t>::load(item.ptr(), i), "einsum: subscripts in a list must be int or ...");
-        check<ValueError>(i >= 0 && i < 52, "einsum: subscripts in a list must lie in [0, 52), got ", i);
+        check<TypeError>(bind::Caster<int64_t>::load(item.ptr(), i),
+                         "einsum: subscripts in a list must be int or ...");
+        check<ValueError>(i >= 0 && i < 52,
+                          "einsum: subscripts in a list must lie in [0, 52), got ", i);
         s += char(i < 26 ? 'A' + i : 'a' + i - 26);
     }
     return s;
@@ -45,19 +50,24 @@ Tensor einsum_python(py::object arguments) {
     TensorList operands;
     if (py::isinstance<py::str>(args[0])) {
         equation = args[0].cast<std::string>();
-        const bool packed = args.size() == 2 && !is_tensor(args[1].ptr());  // einsum(equation, [x, y])
-        const py::sequence rest = packed ? py::sequence(args[1]) : py::sequence(args[py::slice(1, args.size(), 1)]);
-        check<TypeError>(bind::Caster<TensorList>::load(rest.ptr(), operands), "einsum: operands must be tensors");
+        const bool packed =
+            args.size() == 2 && !is_tensor(args[1].ptr());  // einsum(equation, [x, y])
+        const py::sequence rest =
+            packed ? py::sequence(args[1]) : py::sequence(args[py::slice(1, args.size(), 1)]);
+        check<TypeError>(bind::Caster<TensorList>::load(rest.ptr(), operands),
+                         "einsum: operands must be tensors");
     } else {
         for (size_t i = 0; i + 1 < args.size(); i += 2) {
-            check<TypeError>(is_tensor(args[i].ptr()) && py::isinstance<py::sequence>(args[i + 1]),
-                             "einsum: expected an equation, or tensors each followed by a list of subscripts");
+            check<TypeError>(
+                is_tensor(args[i].ptr()) && py::isinstance<py::sequence>(args[i + 1]),
+                "einsum: expected an equation, or tensors each followed by a list of subscripts");
             operands.push_back(unwrap(args[i].ptr()));
             equation += (i ? "," : "") + subscripts(args[i + 1].ptr());
         }
         if (args.size() % 2) equation += "->" + subscripts(args[args.size() - 1].ptr());
     }
-    for (const Tensor& x : operands) check<TypeError>(x.defined(), "einsum: operands must be tensors, got None");
+    for (const Tensor& x : operands)
+        check<TypeError>(x.defined(), "einsum: operands must be tensors, got None");
     GilRelease unlocked;
     return einsum(equation, operands);
 }
@@ -81,9 +91,11 @@ Tensor tensordot_python(const Tensor& a, const Tensor& b, py::object dims) {
 
 void bind_products(Api& api) {
     api.both("mm(input, mat2)", &mm, "Product of two matrices [m, k] and [k, n].");
-    api.both("bmm(input, mat2)", &bmm, "Products of the matrices of two batches [z, m, k] and [z, k, n].");
+    api.both("bmm(input, mat2)", &bmm,
+             "Products of the matrices of two batches [z, m, k] and [z, k, n].");
     api.both("matmul(input, other)", &matmul,
-             "Matrix product over the last two dimensions; the others broadcast. Vectors count as a row (left) or a "
+             "Matrix product over the last two dimensions; the others broadcast. Vectors count as "
+             "a row (left) or a "
              "column (right).");
     api.linalg("matmul(input, other)", &matmul);
     api.both("mv(input, vec)", &mv, "Product of a matrix [m, k] and a vector [k].");
@@ -95,7 +107,8 @@ void bind_products(Api& api) {
     api.linalg("vecdot(x, y, *, dim=-1)", &vecdot);
     operators().matmul = &matmul;
 
-    const char* doc = "beta * input + alpha * product; input broadcasts, and is not read when beta is 0.";
+    const char* doc =
+        "beta * input + alpha * product; input broadcasts, and is not read when beta is 0.";
     api.both("addmm(input, mat1, mat2, *, beta=1, alpha=1)", &addmm, doc);
     api.both("addmv(input, mat, vec, *, beta=1, alpha=1)", &addmv, doc);
     api.both("addbmm(input, batch1, batch2, *, beta=1, alpha=1)", &addbmm, doc);
@@ -113,18 +126,22 @@ void bind_products(Api& api) {
 void bind_gemm(Api& api) {
     bind_products(api);
     api.fn("einsum(*args)", &einsum_python,
-           "Sums of products by Einstein's convention: einsum('bij,bjk->bik', x, y). Letters, ellipsis, repeated "
+           "Sums of products by Einstein's convention: einsum('bij,bjk->bik', x, y). Letters, "
+           "ellipsis, repeated "
            "subscripts (diagonals) and an implied output as in torch.");
     api.fn("tensordot(a, b, dims=2)", &tensordot_python,
-           "Sums over dims[0] of a and dims[1] of b; an int n stands for the last n of a and the first n of b.");
+           "Sums over dims[0] of a and dims[1] of b; an int n stands for the last n of a and the "
+           "first n of b.");
     api.both("kron(input, other)", &kron, "Kronecker product.");
     api.fn("chain_matmul(*matrices)", [](py::object matrices) -> Tensor {
         TensorList xs;
-        check<TypeError>(bind::Caster<TensorList>::load(matrices.ptr(), xs), "chain_matmul: expected matrices");
+        check<TypeError>(bind::Caster<TensorList>::load(matrices.ptr(), xs),
+                         "chain_matmul: expected matrices");
         GilRelease unlocked;
         return chain_matmul(xs);
     });
-    api.linalg("multi_dot(tensors)", &multi_dot, "Product of several matrices in the cheapest order.");
+    api.linalg("multi_dot(tensors)", &multi_dot,
+               "Product of several matrices in the cheapest order.");
     api.both("matrix_power(input, n)", &matrix_power, "Square matrices to a power n >= 0.");
     api.linalg("matrix_power(A, n)", &matrix_power);
 
@@ -133,15 +150,19 @@ void bind_gemm(Api& api) {
     };
     api.nn("linear(input, weight, bias=None)", +linear_or_none,
            "input @ weight.T + bias for input [..., in], weight [out, in], bias [out].");
-    const auto bilinear_or_none = [](const Tensor& a, const Tensor& b, const Tensor& weight, const MaybeTensor& bias) {
+    const auto bilinear_or_none = [](const Tensor& a, const Tensor& b, const Tensor& weight,
+                                     const MaybeTensor& bias) {
         return bilinear(a, b, weight, or_none(bias));
     };
     api.nn("bilinear(input1, input2, weight, bias=None)", +bilinear_or_none,
-           "y[..., o] = sum over i, j of input1[..., i] * weight[o, i, j] * input2[..., j] (+ bias[o]).");
+           "y[..., o] = sum over i, j of input1[..., i] * weight[o, i, j] * input2[..., j] (+ "
+           "bias[o]).");
     api.fn("bilinear(input1, input2, weight, bias=None)", +bilinear_or_none);
 
-    const auto cdist_modes = [](const Tensor& a, const Tensor& b, double p, const std::string& mode) {
-        check<ValueError>(mode == "use_mm_for_euclid_dist_if_necessary" || mode == "use_mm_for_euclid_dist" ||
+    const auto cdist_modes = [](const Tensor& a, const Tensor& b, double p,
+                                const std::string& mode) {
+        check<ValueError>(mode == "use_mm_for_euclid_dist_if_necessary" ||
+                              mode == "use_mm_for_euclid_dist" ||
                               mode == "donot_use_mm_for_euclid_dist",
                           "cdist: unknown compute_mode '", mode, "'");
         return cdist(a, b, p);

@@ -16,15 +16,18 @@ namespace {
 void check_dtypes(const char* op, std::initializer_list<const Tensor*> tensors) {
     const Tensor& first = **tensors.begin();
     for (const Tensor* t : tensors)
-        check<Error>(!t->defined() || t->dtype() == first.dtype(), op, ": expected tensors of one dtype, got ",
-                     first.dtype(), " and ", t->defined() ? t->dtype() : first.dtype());
+        check<Error>(!t->defined() || t->dtype() == first.dtype(), op,
+                     ": expected tensors of one dtype, got ", first.dtype(), " and ",
+                     t->defined() ? t->dtype() : first.dtype());
     check<NotImplementedError>(first.dtype() != DType::Bool, op, ": not implemented for bool");
     check_same_device(op, tensors);
 }
 
 void check_integral(const char* op, const Tensor& x, double beta, double alpha) {
-    check<Error>(is_floating(x.dtype()) || (beta == double(int64_t(beta)) && alpha == double(int64_t(alpha))), op,
-                 ": alpha and beta must be integers for integer tensors, got ", alpha, " and ", beta);
+    check<Error>(is_floating(x.dtype()) ||
+                     (beta == double(int64_t(beta)) && alpha == double(int64_t(alpha))),
+                 op, ": alpha and beta must be integers for integer tensors, got ", alpha, " and ",
+                 beta);
 }
 
 // The last two dimensions at the end of `batch`.
@@ -55,19 +58,23 @@ struct Batches {
         if (size == 1) return;
         bool merge = !shape.empty();  // the new dimension lies inside the last one
         for (int i = 0; i < kOperands && merge; ++i) merge = strides[i].back() == s[i] * size;
-        if (merge) shape.back() *= size;
-        else shape.push_back(size);
+        if (merge)
+            shape.back() *= size;
+        else
+            shape.push_back(size);
         for (int i = 0; i < kOperands; ++i) {
-            if (merge) strides[i].back() = s[i];
-            else strides[i].push_back(s[i]);
+            if (merge)
+                strides[i].back() = s[i];
+            else
+                strides[i].push_back(s[i]);
         }
     }
 };
 
 // c = alpha * a @ b + beta * d + bias: c [..., m, n], a [..., m, k], b [..., k, n] and, where defined, d and bias
 // [..., m, n] have the same batch dimensions (broadcast by stride 0) and one dtype.
-void run_gemm(const char* op, const Tensor& c, const Tensor& a, const Tensor& b, double alpha = 1, const Tensor& d = {},
-              double beta = 0, const Tensor& bias = {}) {
+void run_gemm(const char* op, const Tensor& c, const Tensor& a, const Tensor& b, double alpha = 1,
+              const Tensor& d = {}, double beta = 0, const Tensor& bias = {}) {
     if (c.numel() == 0) return;
     const auto fn = kernel(op, c.device(), backend_of(c.device()).gemm, &dl_gemm_table::gemm);
     const int rank = c.dim();
@@ -81,7 +88,8 @@ void run_gemm(const char* op, const Tensor& c, const Tensor& a, const Tensor& b,
     Batches batches;
     for (int i = 0; i < Batches::kOperands; ++i)
         if (tensors[i]->defined())
-            *operands[i] = {tensors[i]->raw(), 0, tensors[i]->strides()[rank - 2], tensors[i]->strides()[rank - 1]};
+            *operands[i] = {tensors[i]->raw(), 0, tensors[i]->strides()[rank - 2],
+                            tensors[i]->strides()[rank - 1]};
     for (int dim = 0; dim < rank - 2; ++dim) {
         int64_t strides[Batches::kOperands] = {};
         for (int i = 0; i < Batches::kOperands; ++i)
@@ -115,8 +123,9 @@ void run_gemm(const char* op, const Tensor& c, const Tensor& a, const Tensor& b,
             const int64_t move = wraps ? 1 - batches.shape[dim] : 1;
             for (int i = 0; i < Batches::kOperands; ++i)
                 if (operands[i]->data)
-                    operands[i]->data = static_cast<char*>(operands[i]->data) +
-                                        move * batches.strides[i][dim] * int64_t(itemsize(c.dtype()));
+                    operands[i]->data =
+                        static_cast<char*>(operands[i]->data) +
+                        move * batches.strides[i][dim] * int64_t(itemsize(c.dtype()));
             if (!wraps) break;
             at[dim] = 0;
         }
@@ -153,7 +162,8 @@ struct MatMul {
         if (c.needs(1)) {
             const Tensor a = c.in(0);
             if (c.shape(1).size() == 2 && dy.dim() > 2)  // one product over all batches
-                db = mm(t(reshape(a, {dy.numel() ? -1 : 0, a.size(-1)})), reshape(dy, {dy.numel() ? -1 : 0, dy.size(-1)}));
+                db = mm(t(reshape(a, {dy.numel() ? -1 : 0, a.size(-1)})),
+                        reshape(dy, {dy.numel() ? -1 : 0, dy.size(-1)}));
             else
                 db = sum_to_size(matmul(mT(a), dy), c.shape(1));
         }
@@ -180,7 +190,9 @@ struct AddMatMul {
             input, a, b);
     }
     Grads backward(const Ctx& c, const Tensor& dy) const {
-        const auto scaled = [](const Tensor& g, double s) { return s == 1 ? g : mul(g, wrapped_number(s)); };
+        const auto scaled = [](const Tensor& g, double s) {
+            return s == 1 ? g : mul(g, wrapped_number(s));
+        };
         Tensor d, da, db;
         if (c.needs(0)) d = sum_to_size(scaled(dy, beta), c.shape(0));
         if (c.needs(1)) da = scaled(matmul(dy, mT(c.in(2))), alpha);
@@ -200,14 +212,15 @@ struct Linear {
         return in_compute_dtype(
             shape, x,
             [&](const Tensor& c, const Tensor& v, const Tensor& weight, const Tensor& b) {
-                const auto rows = [](const Tensor& r) {  // as a matrix, with batch dimensions if any
-                    if (r.dim() > 1) return r;
-                    return raw_view(r, {1, r.shape()[0]}, {0, r.strides()[0]}, r.offset());
-                };
+                const auto rows =
+                    [](const Tensor& r) {  // as a matrix, with batch dimensions if any
+                        if (r.dim() > 1) return r;
+                        return raw_view(r, {1, r.shape()[0]}, {0, r.strides()[0]}, r.offset());
+                    };
                 const Tensor y = rows(c);
                 const Dims wide = with_matrix(batch_of(y), weight.shape()[1], weight.shape()[0]);
-                run_gemm(info.name, y, rows(v), broadcast_raw(transposed_raw(weight), wide), 1, {}, 0,
-                         b.defined() ? broadcast_raw(b, y.shape()) : b);
+                run_gemm(info.name, y, rows(v), broadcast_raw(transposed_raw(weight), wide), 1, {},
+                         0, b.defined() ? broadcast_raw(b, y.shape()) : b);
             },
             x, w, bias);
     }
@@ -226,14 +239,15 @@ struct Linear {
 };
 
 void check_rank(const char* op, const char* what, const Tensor& x, int rank) {
-    check<ShapeError>(x.dim() == rank, op, ": ", what, " must have ", rank, rank == 1 ? " dimension" : " dimensions",
-                      ", got shape ", x.shape());
+    check<ShapeError>(x.dim() == rank, op, ": ", what, " must have ", rank,
+                      rank == 1 ? " dimension" : " dimensions", ", got shape ", x.shape());
 }
 // a [..., k] meets b [k, ...] at dimension `db` of b.
 void check_inner(const char* op, const Tensor& a, const Tensor& b, int db) {
     check<ShapeError>(a.size(-1) == b.size(db), op, ": shapes ", a.shape(), " and ", b.shape(),
-                      " cannot be multiplied: size ", a.size(-1), " of the last dimension of the first differs from ",
-                      b.size(db), " at dimension ", db < 0 ? b.dim() + db : db, " of the second");
+                      " cannot be multiplied: size ", a.size(-1),
+                      " of the last dimension of the first differs from ", b.size(db),
+                      " at dimension ", db < 0 ? b.dim() + db : db, " of the second");
 }
 void check_expands(const char* op, const Tensor& input, const Dims& shape) {
     bool ok = input.dim() <= shape.size();
@@ -241,7 +255,8 @@ void check_expands(const char* op, const Tensor& input, const Dims& shape) {
         const int64_t size = input.shape()[d];
         ok = size == 1 || size == shape[shape.size() - input.dim() + d];
     }
-    check<ShapeError>(ok, op, ": input of shape ", input.shape(), " does not broadcast to the result's shape ", shape);
+    check<ShapeError>(ok, op, ": input of shape ", input.shape(),
+                      " does not broadcast to the result's shape ", shape);
 }
 template <class Op>
 Dims check_add_matmul(const Tensor& input, const Tensor& a, const Tensor& b, const Op& o) {
@@ -251,8 +266,8 @@ Dims check_add_matmul(const Tensor& input, const Tensor& a, const Tensor& b, con
     check_rank(op, "the second matrix", b, rank);
     check_dtypes(op, {&a, &b, &input});
     check_integral(op, a, o.beta, o.alpha);
-    check<ShapeError>(rank == 2 || a.size(0) == b.size(0), op, ": batch sizes differ at dimension 0: ", a.shape(),
-                      " and ", b.shape());
+    check<ShapeError>(rank == 2 || a.size(0) == b.size(0), op,
+                      ": batch sizes differ at dimension 0: ", a.shape(), " and ", b.shape());
     check_inner(op, a, b, -2);
     const Dims shape = with_matrix(batch_of(a), a.size(-2), b.size(-1));
     check_expands(op, input, shape);
@@ -280,21 +295,24 @@ Tensor bmm(const Tensor& a, const Tensor& b) {
     check_rank("bmm", "the first batch of matrices", a, 3);
     check_rank("bmm", "the second batch of matrices", b, 3);
     check_dtypes("bmm", {&a, &b});
-    check<ShapeError>(a.size(0) == b.size(0), "bmm: batch sizes differ at dimension 0: ", a.shape(), " and ", b.shape());
+    check<ShapeError>(a.size(0) == b.size(0), "bmm: batch sizes differ at dimension 0: ", a.shape(),
+                      " and ", b.shape());
     check_inner("bmm", a, b, 1);
     return apply(MatMul{}, a, b);
 }
 
 Tensor matmul(const Tensor& a, const Tensor& b) {
-    check<ShapeError>(a.dim() > 0 && b.dim() > 0, "matmul: both tensors need at least 1 dimension, got shapes ",
-                      a.shape(), " and ", b.shape());
+    check<ShapeError>(a.dim() > 0 && b.dim() > 0,
+                      "matmul: both tensors need at least 1 dimension, got shapes ", a.shape(),
+                      " and ", b.shape());
     check_dtypes("matmul", {&a, &b});
     check_inner("matmul", a, b, b.dim() == 1 ? 0 : -2);
     if (a.dim() > 1 && b.dim() > 1) {
         broadcast_shapes(batch_of(a), batch_of(b), "matmul");
         return apply(MatMul{}, a, b);
     }
-    Tensor y = apply(MatMul{}, a.dim() == 1 ? unsqueeze(a, 0) : a, b.dim() == 1 ? unsqueeze(b, 1) : b);
+    Tensor y =
+        apply(MatMul{}, a.dim() == 1 ? unsqueeze(a, 0) : a, b.dim() == 1 ? unsqueeze(b, 1) : b);
     if (b.dim() == 1) y = squeeze(y, {-1});
     return a.dim() == 1 ? squeeze(y, {b.dim() == 1 ? -1 : -2}) : y;
 }
@@ -344,10 +362,12 @@ Tensor baddbmm(const Tensor& input, const Tensor& a, const Tensor& b, double bet
     check_add_matmul(input, a, b, op);
     return apply(op, input, a, b);
 }
-const Tensor& addmm_(const Tensor& self, const Tensor& a, const Tensor& b, double beta, double alpha) {
+const Tensor& addmm_(const Tensor& self, const Tensor& a, const Tensor& b, double beta,
+                     double alpha) {
     return add_matmul_(self, a, b, Addmm{beta, alpha});
 }
-const Tensor& baddbmm_(const Tensor& self, const Tensor& a, const Tensor& b, double beta, double alpha) {
+const Tensor& baddbmm_(const Tensor& self, const Tensor& a, const Tensor& b, double beta,
+                       double alpha) {
     return add_matmul_(self, a, b, Baddbmm{beta, alpha});
 }
 
@@ -356,7 +376,8 @@ Tensor addbmm(const Tensor& input, const Tensor& a, const Tensor& b, double beta
     check_rank("addbmm", "the second batch of matrices", b, 3);
     check_dtypes("addbmm", {&a, &b, &input});
     check_integral("addbmm", a, beta, alpha);
-    check<ShapeError>(a.size(0) == b.size(0), "addbmm: batch sizes differ at dimension 0: ", a.shape(), " and ", b.shape());
+    check<ShapeError>(a.size(0) == b.size(0),
+                      "addbmm: batch sizes differ at dimension 0: ", a.shape(), " and ", b.shape());
     check_inner("addbmm", a, b, 1);
     check_expands("addbmm", input, {a.size(1), b.size(2)});
     // The sum over the batch is one long sum: [m, z * k] @ [z * k, n].
@@ -384,20 +405,21 @@ Tensor addr(const Tensor& input, const Tensor& a, const Tensor& b, double beta, 
 }
 
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
-    check<ShapeError>(x.dim() > 0, "linear: the input needs at least 1 dimension, got a 0-d tensor");
-    check<ShapeError>(weight.dim() == 1 || weight.dim() == 2, "linear: weight must be [out, in] or [in], got shape ",
-                      weight.shape());
+    check<ShapeError>(x.dim() > 0,
+                      "linear: the input needs at least 1 dimension, got a 0-d tensor");
+    check<ShapeError>(weight.dim() == 1 || weight.dim() == 2,
+                      "linear: weight must be [out, in] or [in], got shape ", weight.shape());
     check_dtypes("linear", {&x, &weight, &bias});
     check_inner("linear", x, weight, -1);
     if (weight.dim() == 1) {
-        check<ShapeError>(!bias.defined() || bias.dim() == 0, "linear: bias must be 0-d for a weight of shape ",
-                          weight.shape());
+        check<ShapeError>(!bias.defined() || bias.dim() == 0,
+                          "linear: bias must be 0-d for a weight of shape ", weight.shape());
         const Tensor y = matmul(x, weight);
         return bias.defined() ? add(y, bias) : y;
     }
     check<ShapeError>(!bias.defined() || (bias.dim() == 1 && bias.size(0) == weight.size(0)),
-                      "linear: bias must have shape [", weight.size(0), "] to go with weight ", weight.shape(),
-                      ", got ", bias.defined() ? bias.shape() : Dims{});
+                      "linear: bias must have shape [", weight.size(0), "] to go with weight ",
+                      weight.shape(), ", got ", bias.defined() ? bias.shape() : Dims{});
     return apply(Linear{}, x, weight, bias);
 }
 
@@ -406,13 +428,14 @@ Tensor bilinear(const Tensor& a, const Tensor& b, const Tensor& weight, const Te
     check_dtypes("bilinear", {&a, &b, &weight, &bias});
     bool same = a.dim() == b.dim() && a.dim() > 0;
     for (int d = 0; same && d < a.dim() - 1; ++d) same = a.shape()[d] == b.shape()[d];
-    check<ShapeError>(same, "bilinear: the inputs must agree in all dimensions but the last, got ", a.shape(), " and ",
-                      b.shape());
-    check<ShapeError>(a.size(-1) == weight.size(1) && b.size(-1) == weight.size(2), "bilinear: inputs ", a.shape(),
-                      " and ", b.shape(), " do not fit weight ", weight.shape(), " [out, in1, in2]");
+    check<ShapeError>(same, "bilinear: the inputs must agree in all dimensions but the last, got ",
+                      a.shape(), " and ", b.shape());
+    check<ShapeError>(a.size(-1) == weight.size(1) && b.size(-1) == weight.size(2),
+                      "bilinear: inputs ", a.shape(), " and ", b.shape(), " do not fit weight ",
+                      weight.shape(), " [out, in1, in2]");
     const int64_t out = weight.size(0), in1 = weight.size(1), in2 = weight.size(2);
-    check<ShapeError>(!bias.defined() || (bias.dim() == 1 && bias.size(0) == out), "bilinear: bias must have shape [",
-                      out, "]");
+    check<ShapeError>(!bias.defined() || (bias.dim() == 1 && bias.size(0) == out),
+                      "bilinear: bias must have shape [", out, "]");
     int64_t rows = 1;
     Dims shape = a.shape();
     for (int d = 0; d < a.dim() - 1; ++d) rows *= a.shape()[d];

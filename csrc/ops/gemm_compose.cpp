@@ -38,15 +38,16 @@ std::vector<std::vector<size_t>> cheapest_splits(const std::vector<int64_t>& siz
             const size_t j = i + length;
             cost[i][j] = HUGE_VAL;
             for (size_t s = i; s < j; ++s) {
-                const double c =
-                    cost[i][s] + cost[s + 1][j] + double(sizes[i]) * double(sizes[s + 1]) * double(sizes[j + 1]);
+                const double c = cost[i][s] + cost[s + 1][j] +
+                                 double(sizes[i]) * double(sizes[s + 1]) * double(sizes[j + 1]);
                 if (c < cost[i][j]) cost[i][j] = c, split[i][j] = s;
             }
         }
     return split;
 }
 
-Tensor chain(const TensorList& xs, const std::vector<std::vector<size_t>>& split, size_t i, size_t j) {
+Tensor chain(const TensorList& xs, const std::vector<std::vector<size_t>>& split, size_t i,
+             size_t j) {
     if (i == j) return xs[i];
     const size_t s = split[i][j];
     return mm(chain(xs, split, i, s), chain(xs, split, s + 1, j));
@@ -55,11 +56,13 @@ Tensor chain(const TensorList& xs, const std::vector<std::vector<size_t>>& split
 Tensor multiply_chain(const char* op, const TensorList& xs) {
     std::vector<int64_t> sizes;
     for (size_t i = 0; i < xs.size(); ++i) {
-        check<ShapeError>(xs[i].dim() == 2, op, ": tensor ", i, " must have 2 dimensions, got shape ", xs[i].shape());
-        check<ShapeError>(i == 0 || xs[i].size(0) == xs[i - 1].size(1), op, ": tensors ", i - 1, " and ", i,
-                          " with shapes ", xs[i ? i - 1 : 0].shape(), " and ", xs[i].shape(), " cannot be multiplied");
-        check<Error>(xs[i].dtype() == xs[0].dtype(), op, ": expected tensors of one dtype, got ", xs[0].dtype(), " and ",
-                     xs[i].dtype());
+        check<ShapeError>(xs[i].dim() == 2, op, ": tensor ", i,
+                          " must have 2 dimensions, got shape ", xs[i].shape());
+        check<ShapeError>(i == 0 || xs[i].size(0) == xs[i - 1].size(1), op, ": tensors ", i - 1,
+                          " and ", i, " with shapes ", xs[i ? i - 1 : 0].shape(), " and ",
+                          xs[i].shape(), " cannot be multiplied");
+        check<Error>(xs[i].dtype() == xs[0].dtype(), op, ": expected tensors of one dtype, got ",
+                     xs[0].dtype(), " and ", xs[i].dtype());
         sizes.push_back(xs[i].size(0));
     }
     sizes.push_back(xs.back().size(1));
@@ -69,7 +72,8 @@ Tensor multiply_chain(const char* op, const TensorList& xs) {
 }  // namespace
 
 Tensor multi_dot(const TensorList& matrices) {
-    check<Error>(matrices.size() >= 2, "multi_dot: expected at least 2 tensors, got ", matrices.size());
+    check<Error>(matrices.size() >= 2, "multi_dot: expected at least 2 tensors, got ",
+                 matrices.size());
     TensorList xs = matrices;
     const bool row = xs.front().dim() == 1, column = xs.back().dim() == 1;
     if (row) xs.front() = unsqueeze(xs.front(), 0);
@@ -85,9 +89,10 @@ Tensor chain_matmul(const TensorList& matrices) {
 }
 
 Tensor matrix_power(const Tensor& x, int64_t n) {
-    check<ShapeError>(x.dim() >= 2 && x.size(-1) == x.size(-2), "matrix_power: expected square matrices, got shape ",
-                      x.shape());
-    check<NotImplementedError>(n >= 0, "matrix_power: negative powers (got ", n, ") need an inverse, which is not offered");
+    check<ShapeError>(x.dim() >= 2 && x.size(-1) == x.size(-2),
+                      "matrix_power: expected square matrices, got shape ", x.shape());
+    check<NotImplementedError>(n >= 0, "matrix_power: negative powers (got ", n,
+                               ") need an inverse, which is not offered");
     if (n == 0) return clone(expand(eye(x.size(-1), x.size(-1), x.dtype(), x.device()), x.shape()));
     Tensor result, power = x;
     for (;; n >>= 1) {
@@ -98,11 +103,13 @@ Tensor matrix_power(const Tensor& x, int64_t n) {
 }
 
 Tensor cdist(const Tensor& a, const Tensor& b, double p) {
-    check<ShapeError>(a.dim() >= 2 && b.dim() >= 2, "cdist: both tensors need at least 2 dimensions, got ", a.shape(),
+    check<ShapeError>(a.dim() >= 2 && b.dim() >= 2,
+                      "cdist: both tensors need at least 2 dimensions, got ", a.shape(), " and ",
+                      b.shape());
+    check<ShapeError>(a.size(-1) == b.size(-1), "cdist: the last dimensions differ: ", a.shape(),
                       " and ", b.shape());
-    check<ShapeError>(a.size(-1) == b.size(-1), "cdist: the last dimensions differ: ", a.shape(), " and ", b.shape());
-    check<TypeError>(a.is_floating() && b.is_floating(), "cdist: expected floating tensors, got ", a.dtype(), " and ",
-                     b.dtype());
+    check<TypeError>(a.is_floating() && b.is_floating(), "cdist: expected floating tensors, got ",
+                     a.dtype(), " and ", b.dtype());
     check<ValueError>(p >= 0, "cdist: p must not be negative, got ", p);
     // Differences rather than products: exact for rows that lie close together.
     return norm(sub(unsqueeze(a, -2), unsqueeze(b, -3)), p, {-1});
@@ -113,13 +120,14 @@ Tensor pairwise_distance(const Tensor& a, const Tensor& b, double p, double eps,
 }
 
 Tensor cosine_similarity(const Tensor& a, const Tensor& b, int64_t dim, double eps) {
-    check<TypeError>(a.is_floating() && b.is_floating(), "cosine_similarity: expected floating tensors, got ", a.dtype(),
-                     " and ", b.dtype());
+    check<TypeError>(a.is_floating() && b.is_floating(),
+                     "cosine_similarity: expected floating tensors, got ", a.dtype(), " and ",
+                     b.dtype());
     const Dims shape = broadcast_shapes(a.shape(), b.shape(), "cosine_similarity");
     const int d = wrap_dim(dim, shape.size(), "cosine_similarity");
     const auto unit = [&](const Tensor& x) {
         const Tensor y = expand(x, shape);
-        return div(y, clamp_min(norm(y, 2, {d}, true), eps));
+        return div(y, clamp(norm(y, 2, {d}, true), std::optional<double>(eps), std::nullopt));
     };
     const Tensor product = mul(unit(a), unit(b));
     return sum(product, {d});

@@ -25,10 +25,13 @@ struct Labelled {
     }
 };
 
-bool has(const Labels& labels, int label) { return std::find(labels.begin(), labels.end(), label) != labels.end(); }
+bool has(const Labels& labels, int label) {
+    return std::find(labels.begin(), labels.end(), label) != labels.end();
+}
 
 std::string spell(int label) {
-    return label >= kLetters ? "..." : std::string(1, char(label < 26 ? 'A' + label : 'a' + label - 26));
+    return label >= kLetters ? "..."
+                             : std::string(1, char(label < 26 ? 'A' + label : 'a' + label - 26));
 }
 
 // "ij...k" -> labels, with kEllipsis for the dots.
@@ -37,13 +40,15 @@ Labels parse_term(const std::string& term, const char* where) {
     for (size_t i = 0; i < term.size(); ++i) {
         const char ch = term[i];
         if (ch == '.') {
-            check<ValueError>(term.compare(i, 3, "...") == 0, "einsum: found '.' that is not part of '...' in ", where);
+            check<ValueError>(term.compare(i, 3, "...") == 0,
+                              "einsum: found '.' that is not part of '...' in ", where);
             check<ValueError>(!has(labels, kEllipsis), "einsum: more than one ellipsis in ", where);
             labels.push_back(kEllipsis);
             i += 2;
         } else {
-            check<ValueError>(std::isalpha(static_cast<unsigned char>(ch)), "einsum: subscripts are letters, got '",
-                              std::string(1, ch), "' in ", where);
+            check<ValueError>(std::isalpha(static_cast<unsigned char>(ch)),
+                              "einsum: subscripts are letters, got '", std::string(1, ch), "' in ",
+                              where);
             labels.push_back(ch <= 'Z' ? ch - 'A' : ch - 'a' + 26);
         }
     }
@@ -70,7 +75,8 @@ Equation parse_equation(const std::string& text) {
     for (size_t at = 0;;) {
         const size_t comma = left.find(',', at);
         const std::string where = cat("the subscripts of operand ", e.inputs.size());
-        e.inputs.push_back(parse_term(left.substr(at, comma == std::string::npos ? comma : comma - at), where.c_str()));
+        e.inputs.push_back(parse_term(
+            left.substr(at, comma == std::string::npos ? comma : comma - at), where.c_str()));
         if (comma == std::string::npos) return e;
         at = comma + 1;
     }
@@ -79,15 +85,18 @@ Equation parse_equation(const std::string& text) {
 // How many dimensions the ellipsis of a term stands for.
 int ellipsis_size(const Labels& term, const Tensor& x, size_t operand) {
     const int named = int(term.size()) - has(term, kEllipsis);
-    check<ShapeError>(has(term, kEllipsis) ? named <= x.dim() : named == x.dim(), "einsum: operand ", operand,
-                      " has ", named, " subscripts but shape ", x.shape(), " has ", x.dim(), " dimensions");
+    check<ShapeError>(has(term, kEllipsis) ? named <= x.dim() : named == x.dim(),
+                      "einsum: operand ", operand, " has ", named, " subscripts but shape ",
+                      x.shape(), " has ", x.dim(), " dimensions");
     return x.dim() - named;
 }
 
-Labels spell_out(const Labels& term, int own, int widest) {  // ellipsis -> `own` labels, aligned right
+Labels spell_out(const Labels& term, int own,
+                 int widest) {  // ellipsis -> `own` labels, aligned right
     Labels out;
     for (int label : term) {
-        if (label != kEllipsis) out.push_back(label);
+        if (label != kEllipsis)
+            out.push_back(label);
         else
             for (int i = widest - own; i < widest; ++i) out.push_back(kLetters + i);
     }
@@ -100,8 +109,9 @@ Labelled take_diagonals(Tensor x, Labels labels, size_t operand) {
         for (size_t j = i + 1; j < labels.size(); ++j) {
             if (labels[i] != labels[j]) continue;
             const int64_t a = x.size(int64_t(i)), b = x.size(int64_t(j));
-            check<ShapeError>(a == b, "einsum: subscript ", spell(labels[i]), " is repeated for operand ", operand,
-                              " but the sizes differ: ", a, " and ", b, " in shape ", x.shape());
+            check<ShapeError>(a == b, "einsum: subscript ", spell(labels[i]),
+                              " is repeated for operand ", operand, " but the sizes differ: ", a,
+                              " and ", b, " in shape ", x.shape());
             x = movedim(diagonal(x, 0, int64_t(i), int64_t(j)), {-1}, {int64_t(i)});
             labels.erase(labels.begin() + long(j));
             --j;
@@ -114,8 +124,10 @@ Labelled sum_out(const Labelled& x, const Labels& keep) {
     Dims dims;
     Labels rest;
     for (size_t i = 0; i < x.labels.size(); ++i) {
-        if (has(keep, x.labels[i])) rest.push_back(x.labels[i]);
-        else dims.push_back(int64_t(i));
+        if (has(keep, x.labels[i]))
+            rest.push_back(x.labels[i]);
+        else
+            dims.push_back(int64_t(i));
     }
     if (dims.empty()) return x;
     return {sum(x.tensor, dims, false, x.tensor.dtype()), rest};
@@ -150,8 +162,10 @@ Labelled drop_broadcast(const Labelled& x, const Labelled& other) {
     Labels rest;
     for (size_t i = 0; i < x.labels.size(); ++i) {
         const int at = other.find(x.labels[i]);
-        if (at >= 0 && x.tensor.size(int64_t(i)) == 1 && other.tensor.size(at) != 1) ones.push_back(int64_t(i));
-        else rest.push_back(x.labels[i]);
+        if (at >= 0 && x.tensor.size(int64_t(i)) == 1 && other.tensor.size(at) != 1)
+            ones.push_back(int64_t(i));
+        else
+            rest.push_back(x.labels[i]);
     }
     return ones.empty() ? x : Labelled{squeeze(x.tensor, ones), rest};
 }
@@ -161,8 +175,10 @@ Labelled contract(const Labelled& first, const Labelled& second, const Labels& k
     Labelled a = drop_broadcast(first, second), b = drop_broadcast(second, a);
     a = sum_out(a, join({&keep, &b.labels}));
     b = sum_out(b, join({&keep, &a.labels}));
-    Labels batch, summed, rows, columns;  // in both and kept; in both and summed; only in a; only in b
-    for (int label : a.labels) (b.find(label) < 0 ? rows : has(keep, label) ? batch : summed).push_back(label);
+    Labels batch, summed, rows,
+        columns;  // in both and kept; in both and summed; only in a; only in b
+    for (int label : a.labels)
+        (b.find(label) < 0 ? rows : has(keep, label) ? batch : summed).push_back(label);
     for (int label : b.labels)
         if (a.find(label) < 0) columns.push_back(label);
     const Labels result = join({&batch, &rows, &columns});
@@ -172,7 +188,8 @@ Labelled contract(const Labelled& first, const Labelled& second, const Labels& k
     for (int label : batch) shape.push_back(a.tensor.size(a.find(label)));
     for (int label : rows) shape.push_back(a.tensor.size(a.find(label)));
     for (int label : columns) shape.push_back(b.tensor.size(b.find(label)));
-    const int64_t z = size_of(a, batch), m = size_of(a, rows), k = size_of(a, summed), n = size_of(b, columns);
+    const int64_t z = size_of(a, batch), m = size_of(a, rows), k = size_of(a, summed),
+                  n = size_of(b, columns);
     const Tensor left = arrange(a, join({&batch, &rows, &summed}));
     const Tensor right = arrange(b, join({&batch, &summed, &columns}));
     const Tensor y = batch.empty() ? mm(reshape(left, {m, k}), reshape(right, {k, n}))
@@ -187,9 +204,10 @@ void check_sizes(const std::vector<Labelled>& xs) {
         for (size_t i = 0; i < xs[o].labels.size(); ++i) {
             int64_t& size = sizes[size_t(xs[o].labels[i])];
             const int64_t own = xs[o].tensor.size(int64_t(i));
-            check<ShapeError>(size == 1 || own == 1 || size == own, "einsum: subscript ", spell(xs[o].labels[i]),
-                              " has size ", own, " for operand ", o, " of shape ", xs[o].tensor.shape(),
-                              ", which does not broadcast with size ", size, " of an earlier operand");
+            check<ShapeError>(
+                size == 1 || own == 1 || size == own, "einsum: subscript ", spell(xs[o].labels[i]),
+                " has size ", own, " for operand ", o, " of shape ", xs[o].tensor.shape(),
+                ", which does not broadcast with size ", size, " of an earlier operand");
             if (own != 1) size = own;
         }
 }
@@ -211,8 +229,8 @@ Labels implied_output(const std::vector<Labels>& terms, int widest) {
 Tensor einsum(const std::string& equation, const TensorList& operands) {
     check<ValueError>(!operands.empty(), "einsum: at least one operand is needed");
     const Equation e = parse_equation(equation);
-    check<ValueError>(e.inputs.size() == operands.size(), "einsum: the equation '", equation, "' has ", e.inputs.size(),
-                      " operands but ", operands.size(), " were given");
+    check<ValueError>(e.inputs.size() == operands.size(), "einsum: the equation '", equation,
+                      "' has ", e.inputs.size(), " operands but ", operands.size(), " were given");
     std::vector<int> own(operands.size());
     int widest = 0;
     for (size_t i = 0; i < operands.size(); ++i) {
@@ -225,33 +243,37 @@ Tensor einsum(const std::string& equation, const TensorList& operands) {
         terms.push_back(spell_out(e.inputs[i], own[i], widest));
         xs.push_back(take_diagonals(operands[i], terms[i], i));
     }
-    const Labels output = e.explicit_output ? spell_out(e.output, widest, widest) : implied_output(terms, widest);
+    const Labels output =
+        e.explicit_output ? spell_out(e.output, widest, widest) : implied_output(terms, widest);
     for (size_t i = 0; i < output.size(); ++i) {
-        check<ValueError>(std::count(output.begin(), output.end(), output[i]) == 1, "einsum: output subscript ",
-                          spell(output[i]), " appears more than once");
+        check<ValueError>(std::count(output.begin(), output.end(), output[i]) == 1,
+                          "einsum: output subscript ", spell(output[i]), " appears more than once");
         bool known = false;
         for (const Labels& term : terms) known = known || has(term, output[i]);
-        check<ValueError>(known, "einsum: output subscript ", spell(output[i]), " appears in no operand");
+        check<ValueError>(known, "einsum: output subscript ", spell(output[i]),
+                          " appears in no operand");
     }
     check_sizes(xs);
     Labelled result = xs[0];
     for (size_t i = 1; i < xs.size(); ++i) {
         Labels keep = output;
-        for (size_t later = i + 1; later < xs.size(); ++later) keep = join({&keep, &xs[later].labels});
+        for (size_t later = i + 1; later < xs.size(); ++later)
+            keep = join({&keep, &xs[later].labels});
         result = contract(result, xs[i], keep);
     }
     return arrange(sum_out(result, output), output);
 }
 
 Tensor tensordot(const Tensor& a, const Tensor& b, const Dims& dims_a, const Dims& dims_b) {
-    check<ShapeError>(dims_a.size() == dims_b.size(), "tensordot: both lists of dimensions must have one length, got ",
-                      dims_a, " and ", dims_b);
+    check<ShapeError>(dims_a.size() == dims_b.size(),
+                      "tensordot: both lists of dimensions must have one length, got ", dims_a,
+                      " and ", dims_b);
     const auto wrap = [](const Dims& dims, const Tensor& x) {
         Dims out;
         for (int64_t d : dims) {
             out.push_back(wrap_dim(d, x.dim(), "tensordot"));
-            check<Error>(std::count(out.begin(), out.end(), out.back()) == 1, "tensordot: dimension ", d,
-                         " appears twice in ", dims);
+            check<Error>(std::count(out.begin(), out.end(), out.back()) == 1,
+                         "tensordot: dimension ", d, " appears twice in ", dims);
         }
         return out;
     };
@@ -261,8 +283,9 @@ Tensor tensordot(const Tensor& a, const Tensor& b, const Dims& dims_a, const Dim
     for (int i = 0; i < b.dim(); ++i) lb[size_t(i)] = a.dim() + i;
     for (int i = 0; i < da.size(); ++i) {
         const int64_t p = a.size(da[i]), q = b.size(db[i]);
-        check<ShapeError>(p == q || p == 1 || q == 1, "tensordot: size ", p, " at dimension ", da[i], " of ", a.shape(),
-                          " differs from size ", q, " at dimension ", db[i], " of ", b.shape());
+        check<ShapeError>(p == q || p == 1 || q == 1, "tensordot: size ", p, " at dimension ",
+                          da[i], " of ", a.shape(), " differs from size ", q, " at dimension ",
+                          db[i], " of ", b.shape());
         lb[size_t(db[i])] = int(da[i]);
     }
     for (int i = 0; i < a.dim(); ++i)

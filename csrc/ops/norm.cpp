@@ -6,6 +6,7 @@
 #include "ops/copy.h"
 #include "ops/elementwise.h"
 #include "ops/iter.h"
+#include "ops/join.h"
 #include "ops/norm_common.h"
 #include "ops/reduce.h"
 #include "ops/view.h"
@@ -26,7 +27,8 @@ Dims all_but_channel(int rank) {
     return dims;
 }
 
-dl_batch_norm_args batch_args(const Tensor& x, const Tensor& weight, const Tensor& bias, double eps) {
+dl_batch_norm_args batch_args(const Tensor& x, const Tensor& weight, const Tensor& bias,
+                              double eps) {
     dl_batch_norm_args g{};
     g.dtype = int32_t(x.dtype());
     g.n = x.shape()[0], g.c = x.shape()[1], g.s = 1;
@@ -45,8 +47,9 @@ void run_batch(const char* op, const Tensor& x, Entry entry, const dl_batch_norm
 }
 
 // Gradients of x, weight and bias by the fused kernel. dy and x [N, C, ...]; mean and rstd [C].
-Grads batch_backward_kernel(const char* op, const Ctx& c, const Tensor& dy, const Tensor& x_in, const Tensor& weight_in,
-                            const Tensor& mean, const Tensor& rstd, bool training) {
+Grads batch_backward_kernel(const char* op, const Ctx& c, const Tensor& dy, const Tensor& x_in,
+                            const Tensor& weight_in, const Tensor& mean, const Tensor& rstd,
+                            bool training) {
     const DType dtype = mean.dtype();
     const Tensor x = cast_contiguous_raw(x_in, dtype), d = cast_contiguous_raw(dy, dtype);
     const Tensor weight = weight_in.defined() ? cast_contiguous_raw(weight_in, dtype) : weight_in;
@@ -57,15 +60,18 @@ Grads batch_backward_kernel(const char* op, const Ctx& c, const Tensor& dy, cons
     dl_batch_norm_args g = batch_args(x, weight, {}, 0);
     g.training = training;
     g.mean = mean.raw(), g.rstd = rstd.raw();
-    g.dy = d.raw(), g.dx = data_or_null(dx), g.dweight = data_or_null(dweight), g.dbias = data_or_null(dbias);
+    g.dy = d.raw(), g.dx = data_or_null(dx), g.dweight = data_or_null(dweight),
+    g.dbias = data_or_null(dbias);
     run_batch(op, x, &dl_norm_table::batch_norm_backward, g);
     return {cast_like(dx, c, 0), cast_like(dweight, c, 1), cast_like(dbias, c, 2)};
 }
 
 // x, weight, bias -> y, mean, rstd, var with the statistics of x.
 struct BatchNorm {
-    static constexpr OpInfo info{
-        .name = "batch_norm", .save_inputs = 0b011, .save_outputs = 0b0110, .differentiable_outputs = 0b0001};
+    static constexpr OpInfo info{.name = "batch_norm",
+                                 .save_inputs = 0b011,
+                                 .save_outputs = 0b0110,
+                                 .differentiable_outputs = 0b0001};
     double eps;
     void attributes(auto& v) const { v("eps", eps); }
     std::array<Tensor, 4> forward(const Tensor& input, const Tensor& w, const Tensor& b) const {
@@ -105,11 +111,13 @@ struct BatchNormEval {
     static constexpr OpInfo info{.name = "batch_norm_eval", .save_inputs = 0b11011};
     double eps;
     void attributes(auto& v) const { v("eps", eps); }
-    Tensor forward(const Tensor& input, const Tensor& w, const Tensor& b, const Tensor& m, const Tensor& v) const {
+    Tensor forward(const Tensor& input, const Tensor& w, const Tensor& b, const Tensor& m,
+                   const Tensor& v) const {
         const DType dtype = compute_dtype(input.dtype());
         const Tensor x = cast_contiguous_raw(input, dtype);
         const Tensor weight = cast_optional_raw(w, dtype), bias = cast_optional_raw(b, dtype);
-        const Tensor mean = cast_contiguous_raw(m, dtype), rstd = rsqrt(add(cast_raw(v, dtype), wrapped_number(eps)));
+        const Tensor mean = cast_contiguous_raw(m, dtype),
+                     rstd = rsqrt(add(cast_raw(v, dtype), wrapped_number(eps)));
         const Tensor y = empty(x.shape(), dtype, x.device());
         dl_batch_norm_args g = batch_args(x, weight, bias, eps);
         g.y = y.raw(), g.mean = mean.raw(), g.rstd = rstd.raw();
@@ -119,17 +127,21 @@ struct BatchNormEval {
     Grads backward(const Ctx& c, const Tensor& dy_in) const {
         const Tensor x = c.in(0), weight = c.in(1);
         const DType dtype = compute_dtype(x.dtype());
-        const Tensor mean = cast(c.in(3), dtype), rstd = rsqrt(add(cast(c.in(4), dtype), wrapped_number(eps)));
+        const Tensor mean = cast(c.in(3), dtype),
+                     rstd = rsqrt(add(cast(c.in(4), dtype), wrapped_number(eps)));
         Grads grads;
         if (!grad_enabled()) {
-            grads = batch_backward_kernel("batch_norm", c, dy_in, x, weight, contiguous_raw(mean), rstd, false);
+            grads = batch_backward_kernel("batch_norm", c, dy_in, x, weight, contiguous_raw(mean),
+                                          rstd, false);
         } else {
             const Dims dims = all_but_channel(x.dim());
-            const Tensor dy = cast(dy_in, dtype), scale = weight.defined() ? mul(rstd, cast(weight, dtype)) : rstd;
+            const Tensor dy = cast(dy_in, dtype),
+                         scale = weight.defined() ? mul(rstd, cast(weight, dtype)) : rstd;
             Tensor dx, dweight, dbias;
             if (c.needs(0)) dx = cast_like(mul(dy, beside(scale, x.dim())), c, 0);
             if (c.needs(1)) {
-                const Tensor xhat = mul(sub(cast(x, dtype), beside(mean, x.dim())), beside(rstd, x.dim()));
+                const Tensor xhat =
+                    mul(sub(cast(x, dtype), beside(mean, x.dim())), beside(rstd, x.dim()));
                 dweight = cast_like(sum(mul(dy, xhat), dims), c, 1);
             }
             if (c.needs(2)) dbias = cast_like(sum(dy, dims), c, 2);
@@ -142,22 +154,28 @@ struct BatchNormEval {
 };
 
 // Shapes and dtypes of batch_norm and instance_norm.
-void check_channels(const char* op, const Tensor& x, std::initializer_list<std::pair<const char*, const Tensor*>> vectors) {
-    check<ShapeError>(x.dim() >= 2, op, ": expected an input [N, C, ...] of at least 2 dimensions, got shape ", x.shape());
+void check_channels(const char* op, const Tensor& x,
+                    std::initializer_list<std::pair<const char*, const Tensor*>> vectors) {
+    check<ShapeError>(x.dim() >= 2, op,
+                      ": expected an input [N, C, ...] of at least 2 dimensions, got shape ",
+                      x.shape());
     check<TypeError>(x.is_floating(), op, ": expected a floating input, got ", x.dtype());
     for (const auto& [what, v] : vectors) {
         if (!v->defined()) continue;
-        check<ShapeError>(v->dim() == 1 && v->size(0) == x.size(1), op, ": ", what, " must have shape [", x.size(1),
-                          "] (the channels of input ", x.shape(), "), got ", v->shape());
-        check<TypeError>(v->dtype() == x.dtype() || (is_half(x.dtype()) && v->dtype() == DType::Float32), op, ": ", what,
-                         " of dtype ", v->dtype(), " does not go with an input of dtype ", x.dtype());
+        check<ShapeError>(v->dim() == 1 && v->size(0) == x.size(1), op, ": ", what,
+                          " must have shape [", x.size(1), "] (the channels of input ", x.shape(),
+                          "), got ", v->shape());
+        check<TypeError>(
+            v->dtype() == x.dtype() || (is_half(x.dtype()) && v->dtype() == DType::Float32), op,
+            ": ", what, " of dtype ", v->dtype(), " does not go with an input of dtype ",
+            x.dtype());
         check_same_device(op, {&x, v});
     }
 }
 
 // running += momentum * (observed - running), for mean and unbiased variance.
-void update_running(const Tensor& running_mean, const Tensor& running_var, const Tensor& mean, const Tensor& var,
-                    double momentum, double count) {
+void update_running(const Tensor& running_mean, const Tensor& running_var, const Tensor& mean,
+                    const Tensor& var, double momentum, double count) {
     GradMode off(false);
     const auto move = [&](const Tensor& running, const Tensor& to, double factor) {
         if (!running.defined()) return;
@@ -170,37 +188,50 @@ void update_running(const Tensor& running_mean, const Tensor& running_var, const
 
 }  // namespace
 
-Tensor batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& running_var, const Tensor& weight,
-                  const Tensor& bias, bool training, double momentum, double eps) {
+Tensor batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& running_var,
+                  const Tensor& weight, const Tensor& bias, bool training, double momentum,
+                  double eps) {
     check_channels("batch_norm", x,
-                   {{"weight", &weight}, {"bias", &bias}, {"running_mean", &running_mean}, {"running_var", &running_var}});
+                   {{"weight", &weight},
+                    {"bias", &bias},
+                    {"running_mean", &running_mean},
+                    {"running_var", &running_var}});
     if (!training) {
         check<ValueError>(running_mean.defined() && running_var.defined(),
                           "batch_norm: running_mean and running_var are needed when not training");
         return apply(BatchNormEval{eps}, x, weight, bias, running_mean, running_var);
     }
     const int64_t count = x.size(1) ? x.numel() / x.size(1) : 0;
-    check<ValueError>(count != 1, "batch_norm: expected more than 1 value per channel when training, got input of shape ",
-                      x.shape());
+    check<ValueError>(
+        count != 1,
+        "batch_norm: expected more than 1 value per channel when training, got input of shape ",
+        x.shape());
     const auto [y, mean, rstd, var] = apply(BatchNorm{eps}, x, weight, bias);
     if (count > 0 && (running_mean.defined() || running_var.defined()))
         update_running(running_mean, running_var, mean, var, momentum, double(count));
     return y;
 }
 
-Tensor instance_norm(const Tensor& x, const Tensor& running_mean, const Tensor& running_var, const Tensor& weight,
-                     const Tensor& bias, bool use_input_stats, double momentum, double eps) {
+Tensor instance_norm(const Tensor& x, const Tensor& running_mean, const Tensor& running_var,
+                     const Tensor& weight, const Tensor& bias, bool use_input_stats,
+                     double momentum, double eps) {
     check_channels("instance_norm", x,
-                   {{"weight", &weight}, {"bias", &bias}, {"running_mean", &running_mean}, {"running_var", &running_var}});
+                   {{"weight", &weight},
+                    {"bias", &bias},
+                    {"running_mean", &running_mean},
+                    {"running_var", &running_var}});
     if (!use_input_stats) {
-        check<ValueError>(running_mean.defined() && running_var.defined(),
-                          "instance_norm: running_mean and running_var are needed when use_input_stats is False");
+        check<ValueError>(
+            running_mean.defined() && running_var.defined(),
+            "instance_norm: running_mean and running_var are needed when use_input_stats is False");
         return apply(BatchNormEval{eps}, x, weight, bias, running_mean, running_var);
     }
     int64_t spatial = 1;
     for (int d = 2; d < x.dim(); ++d) spatial *= x.size(d);
-    check<ValueError>(spatial != 1, "instance_norm: expected more than 1 spatial element when training, got input of shape ",
-                      x.shape());
+    check<ValueError>(
+        spatial != 1,
+        "instance_norm: expected more than 1 spatial element when training, got input of shape ",
+        x.shape());
     // Every (n, c) is a channel of a batch of one: x [1, N * C, ...].
     const int64_t n = x.size(0), channels = x.size(1);
     Dims wide = x.shape();
@@ -208,18 +239,24 @@ Tensor instance_norm(const Tensor& x, const Tensor& running_mean, const Tensor& 
     const auto repeated = [&](const Tensor& v) {
         return v.defined() ? reshape(expand(v, {n, channels}), {n * channels}) : v;
     };
-    const auto [y, mean, rstd, var] = apply(BatchNorm{eps}, reshape(x, wide), repeated(weight), repeated(bias));
+    const auto [y, mean, rstd, var] =
+        apply(BatchNorm{eps}, reshape(x, wide), repeated(weight), repeated(bias));
     if (x.numel() > 0 && (running_mean.defined() || running_var.defined())) {
         GradMode off(false);
-        const auto average = [&](const Tensor& v) { return deeplite::mean(reshape(v, {n, channels}), {0}); };
-        update_running(running_mean, running_var, average(mean), average(var), momentum, double(spatial));
+        const auto average = [&](const Tensor& v) {
+            return deeplite::mean(reshape(v, {n, channels}), {0});
+        };
+        update_running(running_mean, running_var, average(mean), average(var), momentum,
+                       double(spatial));
     }
     return reshape(y, x.shape());
 }
 
 Tensor local_response_norm(const Tensor& x, int64_t size, double alpha, double beta, double k) {
-    check<ShapeError>(x.dim() >= 3, "local_response_norm: expected an input [N, C, ...] of at least 3 dimensions, got shape ",
-                      x.shape());
+    check<ShapeError>(
+        x.dim() >= 3,
+        "local_response_norm: expected an input [N, C, ...] of at least 3 dimensions, got shape ",
+        x.shape());
     check<ValueError>(size >= 1, "local_response_norm: size must be positive, got ", size);
     if (x.numel() == 0) return x;
     // Window sums over channels as sums of shifted slices: channel c sees c - size / 2 ... c + (size - 1) / 2.
@@ -237,7 +274,7 @@ Tensor local_response_norm(const Tensor& x, int64_t size, double alpha, double b
 
 Tensor normalize(const Tensor& x, double p, const Dims& dims, double eps) {
     check<TypeError>(x.is_floating(), "normalize: expected a floating input, got ", x.dtype());
-    return div(x, clamp_min(norm(x, p, dims, true), eps));
+    return div(x, clamp(norm(x, p, dims, true), std::optional<double>(eps), std::nullopt));
 }
 
 }  // namespace deeplite

@@ -10,14 +10,17 @@
 namespace deeplite {
 
 inline void* data_or_null(const Tensor& t) { return t.defined() ? t.raw() : nullptr; }
-inline Tensor cast_optional_raw(const Tensor& t, DType dtype) { return t.defined() ? cast_contiguous_raw(t, dtype) : t; }
+inline Tensor cast_optional_raw(const Tensor& t, DType dtype) {
+    return t.defined() ? cast_contiguous_raw(t, dtype) : t;
+}
 // A gradient in the dtype of input i.
 inline Tensor cast_like(const Tensor& grad, const Ctx& c, int i) {
     return grad.defined() ? cast(grad, c.dtype(i)) : grad;
 }
 
 struct Normalised {
-    Tensor xhat, rstd;  // (x - mean) * rstd, and 1 / sqrt(variance + eps) with the reduced dimensions kept
+    Tensor xhat,
+        rstd;  // (x - mean) * rstd, and 1 / sqrt(variance + eps) with the reduced dimensions kept
 };
 inline Normalised normalise(const Tensor& x, const Dims& dims, double eps, bool centred = true) {
     const Tensor xc = centred ? sub(x, mean(x, dims, true)) : x;
@@ -25,7 +28,8 @@ inline Normalised normalise(const Tensor& x, const Dims& dims, double eps, bool 
     return {mul(xc, rstd), rstd};
 }
 // The gradient of x from that of xhat: (g - mean(g) - xhat * mean(g * xhat)) * rstd
-inline Tensor normalised_dx(const Tensor& g, const Normalised& n, const Dims& dims, bool centred = true) {
+inline Tensor normalised_dx(const Tensor& g, const Normalised& n, const Dims& dims,
+                            bool centred = true) {
     const Tensor along = mul(n.xhat, mean(mul(g, n.xhat), dims, true));
     return mul(sub(centred ? sub(g, mean(g, dims, true)) : g, along), n.rstd);
 }
