@@ -112,11 +112,11 @@ Tensor cdist(const Tensor& a, const Tensor& b, double p) {
                      a.dtype(), " and ", b.dtype());
     check<ValueError>(p >= 0, "cdist: p must not be negative, got ", p);
     // Differences rather than products: exact for rows that lie close together.
-    return norm(sub(unsqueeze(a, -2), unsqueeze(b, -3)), p, {-1});
+    return vector_norm(sub(unsqueeze(a, -2), unsqueeze(b, -3)), p, {-1});
 }
 
 Tensor pairwise_distance(const Tensor& a, const Tensor& b, double p, double eps, bool keepdim) {
-    return norm(add(sub(a, b), wrapped_number(eps)), p, {-1}, keepdim);
+    return vector_norm(add(sub(a, b), wrapped_number(eps)), p, {-1}, keepdim);
 }
 
 Tensor cosine_similarity(const Tensor& a, const Tensor& b, int64_t dim, double eps) {
@@ -127,7 +127,7 @@ Tensor cosine_similarity(const Tensor& a, const Tensor& b, int64_t dim, double e
     const int d = wrap_dim(dim, shape.size(), "cosine_similarity");
     const auto unit = [&](const Tensor& x) {
         const Tensor y = expand(x, shape);
-        return div(y, clamp(norm(y, 2, {d}, true), std::optional<double>(eps), std::nullopt));
+        return div(y, clamp(vector_norm(y, 2, {d}, true), std::optional<double>(eps), std::nullopt));
     };
     const Tensor product = mul(unit(a), unit(b));
     return sum(product, {d});

@@ -274,7 +274,7 @@ Tensor local_response_norm(const Tensor& x, int64_t size, double alpha, double b
 
 Tensor normalize(const Tensor& x, double p, const Dims& dims, double eps) {
     check<TypeError>(x.is_floating(), "normalize: expected a floating input, got ", x.dtype());
-    return div(x, clamp(norm(x, p, dims, true), std::optional<double>(eps), std::nullopt));
+    return div(x, clamp(vector_norm(x, p, dims, true), std::optional<double>(eps), std::nullopt));
 }
 
 }  // namespace deeplite
