@@ -1,4 +1,4 @@
-// What is composed of matrix products and norms: Kronecker product, chains and powers of matrices, distances.
+// What is composed of matrix products: Kronecker product, chains and powers of matrices.
 #include <cmath>
 
 #include "ops/copy.h"
@@ -100,37 +100,6 @@ Tensor matrix_power(const Tensor& x, int64_t n) {
         if (n <= 1) return result.is_same(x) ? clone(x) : result;
         power = matmul(power, power);
     }
-}
-
-Tensor cdist(const Tensor& a, const Tensor& b, double p) {
-    check<ShapeError>(a.dim() >= 2 && b.dim() >= 2,
-                      "cdist: both tensors need at least 2 dimensions, got ", a.shape(), " and ",
-                      b.shape());
-    check<ShapeError>(a.size(-1) == b.size(-1), "cdist: the last dimensions differ: ", a.shape(),
-                      " and ", b.shape());
-    check<TypeError>(a.is_floating() && b.is_floating(), "cdist: expected floating tensors, got ",
-                     a.dtype(), " and ", b.dtype());
-    check<ValueError>(p >= 0, "cdist: p must not be negative, got ", p);
-    // Differences rather than products: exact for rows that lie close together.
-    return vector_norm(sub(unsqueeze(a, -2), unsqueeze(b, -3)), p, {-1});
-}
-
-Tensor pairwise_distance(const Tensor& a, const Tensor& b, double p, double eps, bool keepdim) {
-    return vector_norm(add(sub(a, b), wrapped_number(eps)), p, {-1}, keepdim);
-}
-
-Tensor cosine_similarity(const Tensor& a, const Tensor& b, int64_t dim, double eps) {
-    check<TypeError>(a.is_floating() && b.is_floating(),
-                     "cosine_similarity: expected floating tensors, got ", a.dtype(), " and ",
-                     b.dtype());
-    const Dims shape = broadcast_shapes(a.shape(), b.shape(), "cosine_similarity");
-    const int d = wrap_dim(dim, shape.size(), "cosine_similarity");
-    const auto unit = [&](const Tensor& x) {
-        const Tensor y = expand(x, shape);
-        return div(y, clamp(vector_norm(y, 2, {d}, true), std::optional<double>(eps), std::nullopt));
-    };
-    const Tensor product = mul(unit(a), unit(b));
-    return sum(product, {d});
 }
 
 }  // namespace deeplite
