@@ -45,26 +45,27 @@ std::string subscripts(PyObject* list) {
 
 Tensor einsum_python(py::object arguments) {
     const py::tuple args(arguments);
-    check<TypeError>(args.size() > 0, "einsum: expected an equation and operands");
+    check<TypeError>(!args.empty(), "einsum: expected an equation and operands");
     std::string equation;
     TensorList operands;
-    if (py::isinstance<py::str>(args[0])) {
-        equation = args[0].cast<std::string>();
-        const bool packed =
-            args.size() == 2 && !is_tensor(args[1].ptr());  // einsum(equation, [x, y])
-        const py::sequence rest =
-            packed ? py::sequence(args[1]) : py::sequence(args[py::slice(1, args.size(), 1)]);
+    if (bind::Caster<std::string>::load(PyTuple_GET_ITEM(args.ptr(), 0), equation)) {
+        py::object rest = args[py::slice(1, py::ssize_t(args.size()), 1)];
+        if (args.size() == 2 && !is_tensor(PyTuple_GET_ITEM(args.ptr(), 1)))
+            rest = args[1];  // einsum(equation, [x, y])
         check<TypeError>(bind::Caster<TensorList>::load(rest.ptr(), operands),
                          "einsum: operands must be tensors");
     } else {
         for (size_t i = 0; i + 1 < args.size(); i += 2) {
-            check<TypeError>(
-                is_tensor(args[i].ptr()) && py::isinstance<py::sequence>(args[i + 1]),
-                "einsum: expected an equation, or tensors each followed by a list of subscripts");
-            operands.push_back(unwrap(args[i].ptr()));
-            equation += (i ? "," : "") + subscripts(args[i + 1].ptr());
+            PyObject *x = PyTuple_GET_ITEM(args.ptr(), i),
+                     *list = PyTuple_GET_ITEM(args.ptr(), i + 1);
+            check<TypeError>(is_tensor(x) && PySequence_Check(list),
+                             "einsum: expected an equation, or tensors each followed by a list of "
+                             "subscripts");
+            operands.push_back(unwrap(x));
+            equation += (i ? "," : "") + subscripts(list);
         }
-        if (args.size() % 2) equation += "->" + subscripts(args[args.size() - 1].ptr());
+        if (args.size() % 2)
+            equation += "->" + subscripts(PyTuple_GET_ITEM(args.ptr(), args.size() - 1));
     }
     for (const Tensor& x : operands)
         check<TypeError>(x.defined(), "einsum: operands must be tensors, got None");

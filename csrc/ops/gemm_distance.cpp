@@ -31,7 +31,8 @@ Tensor cosine_similarity(const Tensor& a, const Tensor& b, int64_t dim, double e
     const int d = wrap_dim(dim, shape.size(), "cosine_similarity");
     const auto unit = [&](const Tensor& x) {
         const Tensor y = expand(x, shape);
-        return div(y, clamp(vector_norm(y, 2, {d}, true), std::optional<double>(eps), std::nullopt));
+        return div(y,
+                   clamp(vector_norm(y, 2, {d}, true), std::optional<double>(eps), std::nullopt));
     };
     const Tensor product = mul(unit(a), unit(b));
     return sum(product, {d});
