@@ -1,0 +1,254 @@
+// Batch and instance normalisation. Layer, RMS and group norm: norm_rows.cpp.
+#include "ops/norm.h"
+
+#include "kernels/norm.h"
+#include "ops/apply.h"
+#include "ops/copy.h"
+#include "ops/elementwise.h"
+#include "ops/iter.h"
+#include "ops/norm_common.h"
+#include "ops/reduce.h"
+#include "ops/view.h"
+
+namespace deeplite {
+namespace {
+
+// [C] -> [1, C, 1, ...] beside x [N, C, ...]
+Tensor beside(const Tensor& per_channel, int rank) {
+    Dims shape = Dims::filled(rank, 1);
+    shape[1] = per_channel.size(0);
+    return reshape(per_channel, shape);
+}
+Dims all_but_channel(int rank) {
+    Dims dims;
+    for (int d = 0; d < rank; ++d)
+        if (d != 1) dims.push_back(d);
+    return dims;
+}
+
+dl_batch_norm_args batch_args(const Tensor& x, const Tensor& weight, const Tensor& bias,
+                              double eps) {
+    dl_batch_norm_args g{};
+    g.dtype = int32_t(x.dtype());
+    g.n = x.shape()[0], g.c = x.shape()[1], g.s = 1;
+    for (int d = 2; d < x.dim(); ++d) g.s *= x.shape()[d];
+    g.eps = eps;
+    g.x = x.raw();
+    g.weight = data_or_null(weight);
+    g.bias = data_or_null(bias);
+    return g;
+}
+
+template <class Entry>
+void run_batch(const char* op, const Tensor& x, Entry entry, const dl_batch_norm_args& g) {
+    const auto fn = kernel(op, x.device(), backend_of(x.device()).norm, entry);
+    check_status(fn(&g), x.device(), op);
+}
+
+// Gradients of x, weight and bias by the fused kernel. dy and x [N, C, ...]; mean and rstd [C].
+Grads batch_backward_kernel(const char* op, const Ctx& c, const Tensor& dy, const Tensor& x_in,
+                            const Tensor& weight_in, const Tensor& mean, const Tensor& rstd,
+                            bool training) {
+    const DType dtype = mean.dtype();
+    const Tensor x = cast_contiguous_raw(x_in, dtype), d = cast_contiguous_raw(dy, dtype);
+    const Tensor weight = weight_in.defined() ? cast_contiguous_raw(weight_in, dtype) : weight_in;
+    Tensor dx, dweight, dbias;
+    if (c.needs(0)) dx = empty(x.shape(), dtype, x.device());
+    if (c.needs(1)) dweight = empty(mean.shape(), dtype, x.device());
+    if (c.needs(2)) dbias = empty(mean.shape(), dtype, x.device());
+    dl_batch_norm_args g = batch_args(x, weight, {}, 0);
+    g.training = training;
+    g.mean = mean.raw(), g.rstd = rstd.raw();
+    g.dy = d.raw(), g.dx = data_or_null(dx), g.dweight = data_or_null(dweight),
+    g.dbias = data_or_null(dbias);
+    run_batch(op, x, &dl_norm_table::batch_norm_backward, g);
+    return {cast_like(dx, c, 0), cast_like(dweight, c, 1), cast_like(dbias, c, 2)};
+}
+
+// x, weight, bias -> y, mean, rstd, var with the statistics of x.
+struct BatchNorm {
+    static constexpr OpInfo info{.name = "batch_norm",
+                                 .save_inputs = 0b011,
+                                 .save_outputs = 0b0110,
+                                 .differentiable_outputs = 0b0001};
+    double eps;
+    void attributes(auto& v) const { v("eps", eps); }
+    std::array<Tensor, 4> forward(const Tensor& input, const Tensor& w, const Tensor& b) const {
+        const DType dtype = compute_dtype(input.dtype());
+        const Tensor x = cast_contiguous_raw(input, dtype);
+        const Tensor weight = cast_optional_raw(w, dtype), bias = cast_optional_raw(b, dtype);
+        const Tensor y = empty(x.shape(), dtype, x.device());
+        std::array<Tensor, 3> stats;
+        for (Tensor& t : stats) t = empty({x.shape()[1]}, dtype, x.device());
+        dl_batch_norm_args g = batch_args(x, weight, bias, eps);
+        g.y = y.raw(), g.mean = stats[0].raw(), g.rstd = stats[1].raw(), g.var = stats[2].raw();
+        run_batch(info.name, x, &dl_norm_table::batch_norm, g);
+        return {cast_raw(y, input.dtype()), stats[0], stats[1], stats[2]};
+    }
+    Grads backward(const Ctx& c, const Grads& dys) const {
+        if (!dys[0].defined()) return {Tensor{}, Tensor{}, Tensor{}};
+        const Tensor x = c.in(0), weight = c.in(1);
+        if (!grad_enabled())
+            return batch_backward_kernel(info.name, c, dys[0], x, weight, c.out(1), c.out(2), true);
+        const DType dtype = compute_dtype(x.dtype());
+        const Dims dims = all_but_channel(x.dim());
+        const Normalised n = normalise(cast(x, dtype), dims, eps);
+        const Tensor dy = cast(dys[0], dtype);
+        Tensor dx, dweight, dbias;
+        if (c.needs(0)) {
+            const Tensor g = weight.defined() ? mul(dy, beside(cast(weight, dtype), x.dim())) : dy;
+            dx = cast_like(normalised_dx(g, n, dims), c, 0);
+        }
+        if (c.needs(1)) dweight = cast_like(sum(mul(dy, n.xhat), dims), c, 1);
+        if (c.needs(2)) dbias = cast_like(sum(dy, dims), c, 2);
+        return {dx, dweight, dbias};
+    }
+};
+
+// x, weight, bias, mean, var -> y with the given statistics.
+struct BatchNormEval {
+    static constexpr OpInfo info{.name = "batch_norm_eval", .save_inputs = 0b11011};
+    double eps;
+    void attributes(auto& v) const { v("eps", eps); }
+    Tensor forward(const Tensor& input, const Tensor& w, const Tensor& b, const Tensor& m,
+                   const Tensor& v) const {
+        const DType dtype = compute_dtype(input.dtype());
+        const Tensor x = cast_contiguous_raw(input, dtype);
+        const Tensor weight = cast_optional_raw(w, dtype), bias = cast_optional_raw(b, dtype);
+        const Tensor mean = cast_contiguous_raw(m, dtype),
+                     rstd = rsqrt(add(cast_raw(v, dtype), wrapped_number(eps)));
+        const Tensor y = empty(x.shape(), dtype, x.device());
+        dl_batch_norm_args g = batch_args(x, weight, bias, eps);
+        g.y = y.raw(), g.mean = mean.raw(), g.rstd = rstd.raw();
+        run_batch("batch_norm", x, &dl_norm_table::batch_norm_apply, g);
+        return cast_raw(y, input.dtype());
+    }
+    Grads backward(const Ctx& c, const Tensor& dy_in) const {
+        const Tensor x = c.in(0), weight = c.in(1);
+        const DType dtype = compute_dtype(x.dtype());
+        const Tensor mean = cast(c.in(3), dtype),
+                     rstd = rsqrt(add(cast(c.in(4), dtype), wrapped_number(eps)));
+        Grads grads;
+        if (!grad_enabled()) {
+            grads = batch_backward_kernel("batch_norm", c, dy_in, x, weight, contiguous_raw(mean),
+                                          rstd, false);
+        } else {
+            const Dims dims = all_but_channel(x.dim());
+            const Tensor dy = cast(dy_in, dtype),
+                         scale = weight.defined() ? mul(rstd, cast(weight, dtype)) : rstd;
+            Tensor dx, dweight, dbias;
+            if (c.needs(0)) dx = cast_like(mul(dy, beside(scale, x.dim())), c, 0);
+            if (c.needs(1)) {
+                const Tensor xhat =
+                    mul(sub(cast(x, dtype), beside(mean, x.dim())), beside(rstd, x.dim()));
+                dweight = cast_like(sum(mul(dy, xhat), dims), c, 1);
+            }
+            if (c.needs(2)) dbias = cast_like(sum(dy, dims), c, 2);
+            grads = {dx, dweight, dbias};
+        }
+        grads.push_back(Tensor{});  // running statistics take no gradient, as in torch
+        grads.push_back(Tensor{});
+        return grads;
+    }
+};
+
+// Shapes and dtypes of batch_norm and instance_norm.
+void check_channels(const char* op, const Tensor& x,
+                    std::initializer_list<std::pair<const char*, const Tensor*>> vectors) {
+    check<ShapeError>(x.dim() >= 2, op,
+                      ": expected an input [N, C, ...] of at least 2 dimensions, got shape ",
+                      x.shape());
+    check<TypeError>(x.is_floating(), op, ": expected a floating input, got ", x.dtype());
+    for (const auto& [what, v] : vectors) {
+        if (!v->defined()) continue;
+        check<ShapeError>(v->dim() == 1 && v->size(0) == x.size(1), op, ": ", what,
+                          " must have shape [", x.size(1), "] (the channels of input ", x.shape(),
+                          "), got ", v->shape());
+        check<TypeError>(
+            v->dtype() == x.dtype() || (is_half(x.dtype()) && v->dtype() == DType::Float32), op,
+            ": ", what, " of dtype ", v->dtype(), " does not go with an input of dtype ",
+            x.dtype());
+        check_same_device(op, {&x, v});
+    }
+}
+
+// running += momentum * (observed - running), for mean and unbiased variance.
+void update_running(const Tensor& running_mean, const Tensor& running_var, const Tensor& mean,
+                    const Tensor& var, double momentum, double count) {
+    GradMode off(false);
+    const auto move = [&](const Tensor& running, const Tensor& to, double factor) {
+        if (!running.defined()) return;
+        mul_(running, wrapped_number(1 - momentum));
+        add_(running, cast(to, running.dtype()), momentum * factor);
+    };
+    move(running_mean, mean, 1);
+    move(running_var, var, count / (count - 1));
+}
+
+}  // namespace
+
+Tensor batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& running_var,
+                  const Tensor& weight, const Tensor& bias, bool training, double momentum,
+                  double eps) {
+    check_channels("batch_norm", x,
+                   {{"weight", &weight},
+                    {"bias", &bias},
+                    {"running_mean", &running_mean},
+                    {"running_var", &running_var}});
+    if (!training) {
+        check<ValueError>(running_mean.defined() && running_var.defined(),
+                          "batch_norm: running_mean and running_var are needed when not training");
+        return apply(BatchNormEval{eps}, x, weight, bias, running_mean, running_var);
+    }
+    const int64_t count = x.size(1) ? x.numel() / x.size(1) : 0;
+    check<ValueError>(
+        count != 1,
+        "batch_norm: expected more than 1 value per channel when training, got input of shape ",
+        x.shape());
+    const auto [y, mean, rstd, var] = apply(BatchNorm{eps}, x, weight, bias);
+    if (count > 0 && (running_mean.defined() || running_var.defined()))
+        update_running(running_mean, running_var, mean, var, momentum, double(count));
+    return y;
+}
+
+Tensor instance_norm(const Tensor& x, const Tensor& running_mean, const Tensor& running_var,
+                     const Tensor& weight, const Tensor& bias, bool use_input_stats,
+                     double momentum, double eps) {
+    check_channels("instance_norm", x,
+                   {{"weight", &weight},
+                    {"bias", &bias},
+                    {"running_mean", &running_mean},
+                    {"running_var", &running_var}});
+    if (!use_input_stats) {
+        check<ValueError>(
+            running_mean.defined() && running_var.defined(),
+            "instance_norm: running_mean and running_var are needed when use_input_stats is False");
+        return apply(BatchNormEval{eps}, x, weight, bias, running_mean, running_var);
+    }
+    int64_t spatial = 1;
+    for (int d = 2; d < x.dim(); ++d) spatial *= x.size(d);
+    check<ValueError>(
+        spatial != 1,
+        "instance_norm: expected more than 1 spatial element when training, got input of shape ",
+        x.shape());
+    // Every (n, c) is a channel of a batch of one: x [1, N * C, ...].
+    const int64_t n = x.size(0), channels = x.size(1);
+    Dims wide = x.shape();
+    wide[0] = 1, wide[1] = n * channels;
+    const auto repeated = [&](const Tensor& v) {
+        return v.defined() ? reshape(expand(v, {n, channels}), {n * channels}) : v;
+    };
+    const auto [y, mean, rstd, var] =
+        apply(BatchNorm{eps}, reshape(x, wide), repeated(weight), repeated(bias));
+    if (x.numel() > 0 && (running_mean.defined() || running_var.defined())) {
+        GradMode off(false);
+        const auto average = [&](const Tensor& v) {
+            return deeplite::mean(reshape(v, {n, channels}), {0});
+        };
+        update_running(running_mean, running_var, average(mean), average(var), momentum,
+                       double(spatial));
+    }
+    return reshape(y, x.shape());
+}
+
+}  // namespace deeplite
