@@ -101,7 +101,6 @@ Blocks make_blocks(const char* op, const Dims& kernel, const Dims& dilation, con
 }
 
 void check_counts(const char* op, const Blocks& b, const Dims& image) {
-    const Dims n = b.counts(image);
     for (int d = 0; d < 2; ++d)
         check<ShapeError>(image[2 + d] + 2 * b.padding[d] >= b.dilation[d] * (b.kernel[d] - 1) + 1, op,
                           ": no block of kernel_size ", b.kernel, " (dilation ", b.dilation,
