@@ -24,15 +24,9 @@ struct Geometry {
     }
 };
 
-template <int N>
-constexpr const char* name_of(const char* const (&names)[3]) {
-    return names[N - 1];
-}
 constexpr const char* kConv[] = {"conv1d", "conv2d", "conv3d"};
 constexpr const char* kTranspose[] = {"conv_transpose1d", "conv_transpose2d", "conv_transpose3d"};
 constexpr const char* kWeight[] = {"conv1d_weight", "conv2d_weight", "conv3d_weight"};
-
-Dims spatial_of(const Tensor& t) { return Dims(t.shape().data() + 2, t.dim() - 2); }
 
 Dims with_spatial(int64_t n, int64_t c, const Dims& spatial) {
     Dims shape{n, c};
