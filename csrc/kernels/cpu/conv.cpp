@@ -38,10 +38,11 @@ template <class T, dl_status (*product)(const Sliding<T>&)>
 dl_status backward_input(const dl_conv& p) {
     ConvTap* taps = taps_for(p);
     if (!taps) return DL_OUT_OF_MEMORY;
-    int64_t at[3];
-    for (at[0] = 0; at[0] < p.stride[0]; ++at[0])
-        for (at[1] = 0; at[1] < p.stride[1]; ++at[1])
-            for (at[2] = 0; at[2] < p.stride[2]; ++at[2]) {
+    int64_t at[3], residues[3];  // those that some position has
+    for (int d = 0; d < 3; ++d) residues[d] = gemm_min(p.stride[d], p.in[d]);
+    for (at[0] = 0; at[0] < residues[0]; ++at[0])
+        for (at[1] = 0; at[1] < residues[1]; ++at[1])
+            for (at[2] = 0; at[2] < residues[2]; ++at[2]) {
                 const dl_status status = product(sliding_backward<T>(p, at, taps));
                 if (status != DL_OK) return status;
             }

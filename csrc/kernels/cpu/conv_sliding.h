@@ -96,7 +96,7 @@ Sliding<T> sliding_backward(const dl_conv& p, const int64_t phase[3], ConvTap* t
     s.dst = static_cast<T*>(p.x), s.dst_plane = conv_volume(p.in), s.dst_image = p.c * s.dst_plane;
     s.w = static_cast<const T*>(p.w), s.w_row = volume, s.w_channel = s.rows * volume;
     s.w_group = s.channels * s.w_channel;
-    s.bias = nullptr;
+    s.bias = static_cast<const T*>(p.bias);
     s.ntaps = 0, s.taps = taps;
     for (int64_t r = 0; r < volume; ++r) {
         ConvTap& t = taps[s.ntaps];
