@@ -23,7 +23,8 @@ int64_t wrap_padding(const char* op, std::optional<int64_t> padding_idx, const T
     return *padding_idx < 0 ? *padding_idx + rows : *padding_idx;
 }
 
-// Rows of weight that are longer than max_norm are brought down to it, in place and outside the graph.
+// Rows of weight that are longer than max_norm are brought down to it, in place and outside the
+// graph.
 void renorm_rows(const Tensor& weight, const Tensor& indices, double max_norm, double p) {
     GradMode no_grad(false);
     Tensor rows_at = unique(reshape(indices, {-1})).values;

@@ -1,5 +1,5 @@
-// Sampling at arbitrary positions, written with gathers and arithmetic, so that gradients to any order with
-// respect to input and grid come from the parts.
+// Sampling at arbitrary positions, written with gathers and arithmetic, so that gradients to any
+// order with respect to input and grid come from the parts.
 #include <cmath>
 
 #include "autograd/meta.h"
@@ -46,8 +46,8 @@ Tensor keep_inside(const Tensor& p, int64_t n, const std::string& padding, bool 
     return clamp(q, 0.0, double(n - 1));
 }
 
-// Reads input [N, C, spatial...] at integer positions (one tensor [N, L] per spatial dimension, outermost
-// first) -> [N, C, L]; outside is 0.
+// Reads input [N, C, spatial...] at integer positions (one tensor [N, L] per spatial dimension,
+// outermost first) -> [N, C, L]; outside is 0.
 Tensor read_at(const Tensor& input, const std::vector<Tensor>& at) {
     int64_t n = input.shape()[0], c = input.shape()[1], plane = 1, l = at[0].shape()[1];
     Tensor flat, inside;

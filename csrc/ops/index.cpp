@@ -1,4 +1,5 @@
-// gather, scatter and the index_* ops along one dimension. Masks and advanced indexing: index_advanced.cpp.
+// gather, scatter and the index_* ops along one dimension. Masks and advanced indexing:
+// index_advanced.cpp.
 #include "ops/index.h"
 
 #include "ops/apply.h"
@@ -166,8 +167,8 @@ struct ScatterExtreme : Scatter {
     }
 };
 
-// prod: each factor gets the product of the others; a single zero in a place is left out by computing the
-// product without it.
+// prod: each factor gets the product of the others; a single zero in a place is left out by
+// computing the product without it.
 struct ScatterProd : Scatter {
     static constexpr OpInfo info{
         .name = "scatter_reduce", .save_inputs = 0b111, .save_outputs = 0b1};

@@ -23,7 +23,8 @@ Tensor scatter_reduce(const Tensor& x, int64_t dim, const Tensor& index, const T
 const Tensor& scatter_reduce_(const Tensor& self, int64_t dim, const Tensor& index,
                               const Tensor& src, const std::string& reduce,
                               bool include_self = true);
-// The gradient of an op that picked values along dim: zeros of `shape` with dy added at the indices.
+// The gradient of an op that picked values along dim: zeros of `shape` with dy added at the
+// indices.
 Tensor scatter_into_zeros(const Tensor& dy, int64_t dim, const Tensor& indices, const Dims& shape);
 
 Tensor index_add(const Tensor& x, int64_t dim, const Tensor& index, const Tensor& source,
@@ -42,8 +43,9 @@ const Tensor& index_reduce_(const Tensor& self, int64_t dim, const Tensor& index
                             const Tensor& source, const std::string& reduce,
                             bool include_self = true);
 
-// x[indices]: one entry per leading dimension; an undefined entry is a full slice. Integer tensors broadcast
-// against each other; a bool (or uint8) mask stands for the coordinates of its true elements.
+// x[indices]: one entry per leading dimension; an undefined entry is a full slice. Integer tensors
+// broadcast against each other; a bool (or uint8) mask stands for the coordinates of its true
+// elements.
 Tensor index(const Tensor& x, const TensorList& indices);
 const Tensor& index_put_(const Tensor& self, const TensorList& indices, const Tensor& values,
                          bool accumulate = false);

@@ -69,7 +69,8 @@ Plan make_plan(const char* op, const Tensor& x, const TensorList& indices) {
         plan.dims.push_back(int64_t(d));
         plan.indices.push_back(flat[d]);
     }
-    // Neighbouring indexed dimensions are replaced where they stand; separated ones move to the front.
+    // Neighbouring indexed dimensions are replaced where they stand; separated ones move to the
+    // front.
     bool adjacent =
         plan.dims.empty() || plan.dims.back() - plan.dims.front() + 1 == plan.dims.size();
     plan.at = adjacent && !plan.dims.empty() ? int(plan.dims.front()) : 0;

@@ -1,4 +1,5 @@
-// From tensors to the argument structs of the index kernels; shared by the files of the index family.
+// From tensors to the argument structs of the index kernels; shared by the files of the index
+// family.
 #pragma once
 #include "kernels/index.h"
 #include "ops/iter.h"
@@ -20,8 +21,9 @@ void run_gather(const char* op, const Tensor& x, int dim, const Tensor& index, c
 void run_scatter(const char* op, const Tensor& self, int dim, const Tensor& index,
                  const Tensor& src, int scatter_op, bool exclude_self);
 
-// Advanced indexing: `dims` are the indexed dimensions, indices one contiguous int64 tensor for each, all of
-// one shape (the block); in `other` the block stands after the first `at` of the remaining dimensions.
+// Advanced indexing: `dims` are the indexed dimensions, indices one contiguous int64 tensor for
+// each, all of one shape (the block); in `other` the block stands after the first `at` of the
+// remaining dimensions.
 Dims indexed_shape(const Tensor& x, const Dims& dims, int at, const Dims& block);
 void run_get(const char* op, const Tensor& x, const Dims& dims, int at, const TensorList& indices,
              bool wrap, const Tensor& out);

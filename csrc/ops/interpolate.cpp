@@ -1,5 +1,5 @@
-// Interpolation is separable and linear: along each spatial dimension the output is a weighted sum of a few
-// input planes (taps) or, where the number of taps varies, a product with a small matrix.
+// Interpolation is separable and linear: along each spatial dimension the output is a weighted sum
+// of a few input planes (taps) or, where the number of taps varies, a product with a small matrix.
 #include "ops/interpolate.h"
 
 #include <cmath>
@@ -29,15 +29,16 @@ double cubic(double x, double a) {  // Keys's kernel
     return 0;
 }
 
-// What torch computes in the element type is computed in it here: a source position one rounding off would
-// pick another pixel.
+// What torch computes in the element type is computed in it here: a source position one rounding
+// off would pick another pixel.
 template <class T>
 T source_of(const Axis& a, int64_t i, bool align_corners) {
     T scale = T(a.scale);
     return align_corners ? scale * T(i) : scale * (T(i) + T(0.5)) - T(0.5);
 }
 
-// Tensor of host numbers, shaped so that it broadcasts along dimension d of an ndim-dimensional tensor.
+// Tensor of host numbers, shaped so that it broadcasts along dimension d of an ndim-dimensional
+// tensor.
 template <class T>
 Tensor along(const std::vector<T>& values, int d, int ndim, DType dtype, Device device) {
     Tensor t = empty({int64_t(values.size())},

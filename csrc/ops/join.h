@@ -22,8 +22,8 @@ TensorList chunk(const Tensor& x, int64_t chunks, int64_t dim = 0);
 TensorList tensor_split(const Tensor& x, int64_t sections, int64_t dim = 0);
 TensorList tensor_split(const Tensor& x, const std::vector<int64_t>& indices, int64_t dim = 0);
 
-// pad counts from the last dimension: (left, right, top, bottom, ...). mode: constant, reflect, replicate,
-// circular. Constant padding may be negative (it crops).
+// pad counts from the last dimension: (left, right, top, bottom, ...). mode: constant, reflect,
+// replicate, circular. Constant padding may be negative (it crops).
 Tensor pad(const Tensor& x, const std::vector<int64_t>& pad, const std::string& mode = "constant",
            double value = 0);
 Tensor constant_pad(const Tensor& x, const std::vector<int64_t>& pad, double value = 0);
@@ -54,7 +54,8 @@ Tensor pixel_shuffle(const Tensor& x, int64_t upscale_factor);
 Tensor pixel_unshuffle(const Tensor& x, int64_t downscale_factor);
 Tensor channel_shuffle(const Tensor& x, int64_t groups);
 
-// Sliding blocks as columns: x [N, C, H, W] -> [N, C * kh * kw, L]; and their sum back. All pairs (h, w).
+// Sliding blocks as columns: x [N, C, H, W] -> [N, C * kh * kw, L]; and their sum back. All pairs
+// (h, w).
 Tensor im2col(const Tensor& x, const Dims& kernel_size, const Dims& dilation, const Dims& padding,
               const Dims& stride);
 Tensor col2im(const Tensor& x, const Dims& output_size, const Dims& kernel_size,

@@ -1,4 +1,5 @@
-// Rearrangements written with views, copies and index ops: grids, shuffles of channels and pixels, blocks.
+// Rearrangements written with views, copies and index ops: grids, shuffles of channels and pixels,
+// blocks.
 #include "ops/copy.h"
 #include "ops/factory.h"
 #include "ops/index.h"

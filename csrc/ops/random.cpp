@@ -22,8 +22,8 @@ const char* kind_name(int kind) {
     return names[kind];
 }
 
-// A draw: the distribution, its parameters and the counters. The counters are an attribute, so a replayed
-// graph draws the same numbers again.
+// A draw: the distribution, its parameters and the counters. The counters are an attribute, so a
+// replayed graph draws the same numbers again.
 struct Draw {
     int64_t kind;
     double a = 0, b = 1;
@@ -198,7 +198,8 @@ const Tensor& fill(const Draw& d, const Tensor& self, const Gen& gen) {
     return apply_inplace(RandomFill{drawn(d, gen, self.numel())}, self);
 }
 
-// The span of integers that random_() draws for a dtype: those it represents exactly, none negative.
+// The span of integers that random_() draws for a dtype: those it represents exactly, none
+// negative.
 uint64_t exact_range(DType t) {
     switch (t) {
         case DType::Float32:

@@ -89,8 +89,8 @@ Dims feature_shape(const Tensor& x) {
     return shape;
 }
 
-// Self-normalising dropout (Klambauer et al., 2017): dropped units take the value alpha' that SELU saturates
-// at, and an affine map keeps mean and variance.
+// Self-normalising dropout (Klambauer et al., 2017): dropped units take the value alpha' that SELU
+// saturates at, and an affine map keeps mean and variance.
 Tensor alpha_noise(const Tensor& x, const Dims& shape, double p) {
     if (p == 1) return mul(x, zeros({}, x.dtype(), x.device()));
     constexpr double alpha = 1.7580993408473766;
