@@ -1,4 +1,4 @@
-"""Rows of the index family: gather and scatter, index_*, masks, advanced indexing, order, embedding."""
+"""Rows of the index family: gather, scatter, index_*, masks, advanced indexing, order, embedding."""
 
 from __future__ import annotations
 
@@ -209,12 +209,13 @@ def getitem_rows():
         "mask_and_index": ((KEY, KEY), [(make((2, 3)), mask([True, True]), idx([0, 2]))]),
         "scalar": ((KEY, slice(None)), [(make((4, 3)), idx(2))]),
         "empty": ((KEY,), [(make((4, 3)), index(0, 4)), (make((4, 3)), mask([False] * 4))]),
-        "strided": ((slice(None, None, 2), KEY), [(make((4, 3), layout="transposed"), idx([1, 1]))]),
+        "strided": ((slice(None, None, 2), KEY),
+                    [(make((4, 3), layout="transposed"), idx([1, 1]))]),
     }  # fmt: skip
     for variant, (key, inputs) in cases.items():
         yield OpCase(
-            "Tensor.__getitem__", lambda inputs=inputs: (Sample(*i) for i in inputs), variant=variant,
-            fn=item(*key), exact=True, dtypes=ALL,
+            "Tensor.__getitem__", lambda inputs=inputs: (Sample(*i) for i in inputs),
+            variant=variant, fn=item(*key), exact=True, dtypes=ALL,
             skip={"layouts": "the row says the layout"} if variant == "strided" else {},
         )  # fmt: skip
 
@@ -478,8 +479,8 @@ CASES = [
     ),
     OpCase("scatter_add", scatter_adds, scatter_add_errors, dtypes=NUMERIC, k=lambda s: 20),
     *(
-        OpCase("scatter_reduce", scatter_reductions(r), scatter_reduce_errors if r == "sum" else None,
-               variant=r, dtypes=FLOAT if r == "mean" else NUMERIC, k=lambda s: 8)
+        OpCase("scatter_reduce", scatter_reductions(r),
+               scatter_reduce_errors if r == "sum" else None, variant=r, dtypes=FLOAT if r == "mean" else NUMERIC, k=lambda s: 8)
         for r in ("sum", "prod", "mean", "amax", "amin")
     ),
     OpCase("index_select", index_selects, index_select_errors, dtypes=ALL, exact=True),
