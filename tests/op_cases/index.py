@@ -1,4 +1,4 @@
-"""Rows of the index family: gather, scatter, index_*, masks, advanced indexing, order, embedding."""
+"""Rows of the index family: gather, scatter, index_*, masks, advanced indexing, sort, embedding."""
 
 from __future__ import annotations
 
@@ -303,11 +303,6 @@ def special_embeddings():  # whose gradient is deliberately not the derivative
     yield Sample(idx([[1, 4]]), make((5, 3)), padding_idx=-1)
 
 
-def norm_embeddings():  # scales rows of weight in place first
-    yield Sample(idx([0, 2, 2]), make((5, 3)), max_norm=0.5)
-    yield Sample(idx([0, 2, 2]), make((5, 3)), max_norm=1.0, norm_type=1.0)
-
-
 def embedding_errors():
     yield Error("IndexError", "index 5 is out of bounds", idx([5]), make((5, 3)))
     yield Error("IndexError", "index -1 is out of bounds", idx([-1]), make((5, 3)))
@@ -480,7 +475,8 @@ CASES = [
     OpCase("scatter_add", scatter_adds, scatter_add_errors, dtypes=NUMERIC, k=lambda s: 20),
     *(
         OpCase("scatter_reduce", scatter_reductions(r),
-               scatter_reduce_errors if r == "sum" else None, variant=r, dtypes=FLOAT if r == "mean" else NUMERIC, k=lambda s: 8)
+               scatter_reduce_errors if r == "sum" else None, variant=r,
+               dtypes=FLOAT if r == "mean" else NUMERIC, k=lambda s: 8)
         for r in ("sum", "prod", "mean", "amax", "amin")
     ),
     OpCase("index_select", index_selects, index_select_errors, dtypes=ALL, exact=True),
@@ -502,7 +498,6 @@ CASES = [
     OpCase("nn.functional.embedding", embeddings, embedding_errors),
     OpCase("nn.functional.embedding", special_embeddings, variant="special",
            skip=dict.fromkeys(("gradcheck", "gradgradcheck"), "not the derivative, on purpose")),
-    OpCase("nn.functional.embedding", norm_embeddings, variant="norm", grad=False),
     OpCase("nn.functional.embedding_bag", embedding_bags, embedding_bag_errors, half=False,
            gradgrad=False),
     OpCase("nn.functional.one_hot", one_hots, one_hot_errors, dtypes=("int64",), grad=False,
