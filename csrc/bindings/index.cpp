@@ -109,14 +109,6 @@ void bind_masks(Api& api) {
     api.both("masked_select(input, mask)", &masked_select);
     api.both("masked_scatter(input, mask, source)", &masked_scatter);
     api.method("masked_scatter_(self, mask, source)", &masked_scatter_);
-    api.both("masked_fill(input, mask, value)",
-             [](const Tensor& x, const Tensor& mask, const Operand& value) {
-                 return masked_fill(x, mask, value);
-             });
-    api.method("masked_fill_(self, mask, value)",
-               [](const Tensor& x, const Tensor& mask, const Operand& value) {
-                   return masked_fill_(x, mask, value);
-               });
     api.both("nonzero(input)", &nonzero);
     api.both("nonzero(input, *, as_tuple)", [](const Tensor& x, bool as_tuple) {
         PyObject* o = as_tuple ? bind::to_python(nonzero_tuple(x)) : wrap(nonzero(x));

@@ -57,8 +57,6 @@ const Tensor& put_(const Tensor& self, const Tensor& index, const Tensor& source
 Tensor masked_select(const Tensor& x, const Tensor& mask);
 Tensor masked_scatter(const Tensor& x, const Tensor& mask, const Tensor& source);
 const Tensor& masked_scatter_(const Tensor& self, const Tensor& mask, const Tensor& source);
-Tensor masked_fill(const Tensor& x, const Tensor& mask, const Tensor& value);
-const Tensor& masked_fill_(const Tensor& self, const Tensor& mask, const Tensor& value);
 Tensor nonzero(const Tensor& x);            // [count, ndim]
 TensorList nonzero_tuple(const Tensor& x);  // ndim tensors [count]
 Tensor argwhere(const Tensor& x);

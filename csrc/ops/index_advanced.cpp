@@ -1,6 +1,5 @@
 // Advanced indexing, masks, nonzero, embedding.
 #include "graph/capture.h"
-#include "kernels/elementwise.h"
 #include "ops/apply.h"
 #include "ops/copy.h"
 #include "ops/elementwise.h"
@@ -216,42 +215,6 @@ struct MaskedScatter {
     }
 };
 
-// self, value (0-dim), mask
-struct MaskedFill {
-    static constexpr OpInfo info{.name = "masked_fill", .save_inputs = 0b100};
-    Tensor forward(const Tensor& x, const Tensor& value, const Tensor& mask) const {
-        Tensor out = clone_raw(x);
-        forward_into(out, value, mask);
-        return out;
-    }
-    void forward_into(const Tensor& self, const Tensor& value, const Tensor& mask) const {
-        Tensor m = cast_raw(mask, DType::Bool), v = cast_raw(value, self.dtype());
-        if (self.numel() == 0) return;
-        const dl_elementwise_table* table = backend_of(self.device()).elementwise;
-        dl_map_fn fn = table ? table->ternary[DL_TERNARY_WHERE] : nullptr;
-        check_status(fn ? DL_OK : DL_UNSUPPORTED, self.device(), info.name);
-        dl_iter it = make_iter(self.shape(), {&self, &m, &v, &self});
-        check_status(fn(&it, nullptr), self.device(), info.name, name(self.dtype()));
-    }
-    Grads backward(const Ctx& c, const Tensor& dy) const {
-        Tensor mask = c.in(2), zero = zeros({}, dy.dtype(), dy.device());
-        return {c.needs(0) ? masked_fill(dy, mask, zero) : Tensor{},
-                c.needs(1) ? cast(reshape(sum(where(mask, dy, zero)), c.shape(1)), c.dtype(1))
-                           : Tensor{},
-                Tensor{}};
-    }
-};
-
-void check_fill_value(const char* op, const Tensor& self, const Tensor& value) {
-    check<ShapeError>(value.dim() == 0, op,
-                      ": the value must be a number or a 0-dim tensor, got shape ", value.shape());
-    if (value.impl()->wrapped_number && !self.is_floating() && value.is_floating()) {
-        double v = *value.data<double>();
-        check(v == double(int64_t(v)), op, ": value ", v, " cannot be converted to ", self.dtype(),
-              " without loss");
-    }
-}
-
 void check_mask(const char* op, const Tensor& self, const Tensor& mask) {
     check_same_device(op, {&self, &mask});
     check<TypeError>(is_mask(mask), op, ": expected a bool mask, got ", mask.dtype());
@@ -434,23 +397,6 @@ Tensor masked_scatter(const Tensor& x, const Tensor& mask, const Tensor& source)
                      " but source is ", source.dtype());
     Dims shape = broadcast_shapes(x.shape(), mask.shape(), "masked_scatter");
     return apply(MaskedScatter{}, contiguous(expand(x, shape)), source, mask);
-}
-
-const Tensor& masked_fill_(const Tensor& self, const Tensor& mask, const Tensor& value) {
-    check_mask("masked_fill_", self, mask);
-    check_fill_value("masked_fill_", self, value);
-    check<ShapeError>(broadcast_shapes(self.shape(), mask.shape(), "masked_fill_") == self.shape(),
-                      "masked_fill_: mask ", mask.shape(), " does not broadcast to ", self.shape());
-    return apply_inplace(MaskedFill{}, self, to_device(cast(value, self.dtype()), self.device()),
-                         mask);
-}
-
-Tensor masked_fill(const Tensor& x, const Tensor& mask, const Tensor& value) {
-    check_mask("masked_fill", x, mask);
-    check_fill_value("masked_fill", x, value);
-    Dims shape = broadcast_shapes(x.shape(), mask.shape(), "masked_fill");
-    return apply(MaskedFill{}, x.shape() == shape ? x : contiguous(expand(x, shape)),
-                 to_device(cast(value, x.dtype()), x.device()), mask);
 }
 
 Tensor nonzero(const Tensor& x) {

@@ -244,19 +244,6 @@ def masked_scatter_errors():
     yield Error("TypeError", "bool", make((2, 2)), make((2, 2), "float32"), make(4))
 
 
-def masked_fills():
-    yield Sample(make((3, 4)), make((3, 4), "bool"), 2.0)
-    yield Sample(make((3, 4), layout="transposed"), make(4, "bool"), make(()))
-    yield Sample(make((3, 4)), make((3, 1), "bool"), -1.0)
-    yield Sample(make(()), mask(True), 3.0)
-
-
-def masked_fill_errors():
-    yield Error("ShapeError", "0-dim", make((3, 4)), make((3, 4), "bool"), make(2))
-    yield Error("TypeError", "bool", make((3, 4)), make((3, 4), "float32"), 1.0)
-    yield Error("ShapeError", "broadcast", make((3, 4)), make((2, 4), "bool"), 1.0)
-
-
 def nonzeros():
     yield Sample(values([[0, 1, 0, 2], [0, 0, 0, 0], [3, 0, 0, 1]]))
     yield Sample(values([[[0, 1], [1, 0]]]))
@@ -455,7 +442,6 @@ INPLACE_ROWS = [
     OpCase("Tensor.index_fill_", index_fills, index_fill_errors, exact=True),
     OpCase("Tensor.index_reduce_", index_reductions),
     OpCase("Tensor.index_put_", index_puts, index_put_errors),
-    OpCase("Tensor.masked_fill_", masked_fills, masked_fill_errors, exact=True),
     OpCase("Tensor.masked_scatter_", masked_scatters, masked_scatter_errors, exact=True),
     OpCase("Tensor.put_", puts),
 ]
@@ -488,7 +474,6 @@ CASES = [
     *getitem_rows(),
     OpCase("masked_select", masked_selects, masked_select_errors, dtypes=ALL, exact=True),
     OpCase("masked_scatter", masked_scatters, masked_scatter_errors, exact=True),
-    OpCase("masked_fill", masked_fills, masked_fill_errors, exact=True),
     OpCase("nonzero", nonzeros, dtypes=ALL, grad=False, exact=True),
     OpCase("nonzero", nonzero_tuples, variant="tuple", dtypes=ALL, grad=False, exact=True),
     OpCase("argwhere", nonzeros, dtypes=ALL, grad=False, exact=True),
