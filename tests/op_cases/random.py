@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+
 from op_cases import FLOAT, NUMERIC, Error, OpCase, Sample, T, make, values
 
 N = 4000
