@@ -1,9 +1,9 @@
 // Contract of the index family: gather and scatter, advanced indexing, masks, sorting, searching.
 //
-// Index data is int64. A kernel checks every index before it writes anything: DL_BAD_INDEX leaves the
-// outputs as they were. With `wrap` set, an index in [-size, 0) counts from the end; without, it is bad.
-// Where several indices meet at one place the updates are applied in the order of the indices, so the
-// result is that of a serial loop whatever the number of threads.
+// Index data is int64. A kernel checks every index before it writes anything: DL_BAD_INDEX leaves
+// the outputs as they were. With `wrap` set, an index in [-size, 0) counts from the end; without,
+// it is bad. Where several indices meet at one place the updates are applied in the order of the
+// indices, so the result is that of a serial loop whatever the number of threads.
 #pragma once
 #include "kernels/types.h"
 
@@ -17,7 +17,8 @@ typedef enum dl_scatter_op {
 } dl_scatter_op;
 
 // gather: other[.., k, ..] = indexed[.., index[.., k, ..], ..]      (any dtype)
-// scatter: indexed[.., index[.., k, ..], ..] op= other[.., k, ..]   (set: any dtype; else no half dtypes)
+// scatter: indexed[.., index[.., k, ..], ..] op= other[.., k, ..]   (set: any dtype; else no half
+// dtypes)
 typedef struct dl_gather_args {
     int32_t dtype;
     int32_t op;  // dl_scatter_op; scatter only
@@ -73,8 +74,8 @@ typedef struct dl_embedding_backward_args {
     void* dweight;         // [rows, width]
 } dl_embedding_backward_args;
 
-// Sorting along contiguous rows [rows, n]; any dtype; NaN counts as greater than every number, -0 == 0.
-// n must be below 2^32.
+// Sorting along contiguous rows [rows, n]; any dtype; NaN counts as greater than every number, -0
+// == 0. n must be below 2^32.
 typedef struct dl_sort_args {
     int32_t dtype;
     int32_t descending;  // topk: largest first
@@ -101,8 +102,9 @@ typedef struct dl_searchsorted_args {
     int64_t* out;        // [rows, n]
 } dl_searchsorted_args;
 
-// Runs of equal rows in x [n, width], visited in `order` (null: as they stand). Any dtype; NaN equals
-// nothing. Writes inverse[order[i]] = number of the run of i, starts[run] = its first i, and *runs.
+// Runs of equal rows in x [n, width], visited in `order` (null: as they stand). Any dtype; NaN
+// equals nothing. Writes inverse[order[i]] = number of the run of i, starts[run] = its first i, and
+// *runs.
 typedef struct dl_runs_args {
     int32_t dtype;
     int64_t n, width;
@@ -121,7 +123,8 @@ typedef struct dl_argsort_rows_args {
     int64_t* order;
 } dl_argsort_rows_args;
 
-// out = x on and above (upper) or on and below the k-th diagonal, 0 elsewhere. Contiguous, any dtype.
+// out = x on and above (upper) or on and below the k-th diagonal, 0 elsewhere. Contiguous, any
+// dtype.
 typedef struct dl_triangle_args {
     int32_t dtype;
     int32_t upper;

@@ -1,13 +1,13 @@
-// Contract of the random family. Counter-based: Philox4x32-10 with key `seed`; the 128-bit counter is
-// (offset + block, attempt). Element i depends on (seed, offset, i) only, so results do not depend on
-// the number of threads or on the instruction set. A call may use blocks offset .. offset + n - 1: the
-// caller advances the generator's offset by n.
+// Contract of the random family. Counter-based: Philox4x32-10 with key `seed`; the 128-bit counter
+// is (offset + block, attempt). Element i depends on (seed, offset, i) only, so results do not
+// depend on the number of threads or on the instruction set. A call may use blocks offset .. offset
+// + n - 1: the caller advances the generator's offset by n.
 //
 // How the random words make numbers (part of the contract, so that backends agree):
-// block b gives four 32-bit words w0..w3. u24(w) = (w >> 8) * 2^-24 in [0, 1), u53 likewise from 64 bits.
-//   f32 uniform, bernoulli, dropout: element i takes word i % 4 of block i / 4.
+// block b gives four 32-bit words w0..w3; u24(w) = (w >> 8) * 2^-24 in [0, 1), u53 likewise.
+//   f32 uniform, any bernoulli, dropout: element i takes word i % 4 of block i / 4.
 //   f32 normal: block i / 4 gives two Box-Muller pairs.
-//   everything else: element i takes block i; 64-bit word = w0 | w1 << 32, a second one from w2, w3.
+//   everything else: element i takes block i as the 64-bit words w0 | w1 << 32 and w2 | w3 << 32.
 //   rejection (poisson): attempt t = 0, 1, ... of block i.
 #pragma once
 #include "kernels/types.h"
@@ -25,8 +25,8 @@ typedef enum dl_random_kind {
     DL_RANDOM_KIND_COUNT
 } dl_random_kind;
 
-// out [n], contiguous. Uniform .. exponential: f32, f64. Geometric, bernoulli, integer: any but half
-// dtypes. Poisson: f32, f64.
+// out [n], contiguous. Uniform .. exponential: f32, f64. Geometric, bernoulli, integer: any but
+// half dtypes. Poisson: f32, f64.
 typedef struct dl_random_args {
     int32_t dtype;
     int32_t source_dtype;  // f32 or f64, where source is used
@@ -51,8 +51,9 @@ typedef struct dl_dropout_args {
     uint8_t* mask;
 } dl_dropout_args;
 
-// out [rows, k] int64: draws from weights [rows, n] (f32, f64; finite, not negative, positive sum; without
-// replacement at least k positive ones: DL_BAD_INDEX otherwise). Uses blocks offset .. offset + rows * max(n, k) - 1.
+// out [rows, k] int64: draws from weights [rows, n] (f32, f64; finite, not negative, positive sum;
+// without replacement at least k positive ones: DL_BAD_INDEX otherwise). Uses blocks offset ..
+// offset + rows * max(n, k) - 1.
 typedef struct dl_multinomial_args {
     int32_t dtype;
     int32_t replacement;

@@ -62,7 +62,8 @@ bool all_in_range(const char* index, int64_t n, int64_t stride, int64_t size, bo
 }
 
 // The dimensions of a gather in one iteration; the indexed operand stands still along the indexed
-// dimension. That dimension becomes the innermost or the second one, whichever walks `other` better.
+// dimension. That dimension becomes the innermost or the second one, whichever walks `other`
+// better.
 dl_iter with_dimension(const dl_gather_args& a, bool innermost) {
     dl_iter it = a.rest;
     const int place = innermost ? 0 : 1;
@@ -118,7 +119,8 @@ dl_status gather(const dl_gather_args* args) {
     });
 }
 
-// One block of n columns of a scatter, in order along every column. `fill` writes the neutral element.
+// One block of n columns of a scatter, in order along every column. `fill` writes the neutral
+// element.
 template <class T, int op>
 __attribute__((noinline)) void scatter_columns(const dl_gather_args& a, char* const* p, int64_t n,
                                                bool along, bool fill) {
@@ -291,8 +293,8 @@ __attribute__((noinline)) void put_row(const dl_advanced_args& a, const SliceCut
 typedef void (*put_row_fn)(const dl_advanced_args&, const SliceCut&, const int64_t*, int64_t,
                            int64_t, int64_t);
 
-// Every place must see its updates in order: either each chunk owns rows of the slices, or it owns the
-// positions whose offset hashes to it.
+// Every place must see its updates in order: either each chunk owns rows of the slices, or it owns
+// the positions whose offset hashes to it.
 void put_all(const dl_advanced_args& a, const int64_t* offsets, put_row_fn put) {
     const SliceCut cut(a);
     if (cut.rows >= 8) {
@@ -330,7 +332,8 @@ dl_status index_put(const dl_advanced_args* args) {
     return DL_OK;
 }
 
-// Masks are cut into at most kMaskChunks pieces; the counts of the pieces say where each one writes.
+// Masks are cut into at most kMaskChunks pieces; the counts of the pieces say where each one
+// writes.
 constexpr int kMaskChunks = 256;
 
 int64_t mask_grain(int64_t n) { return at_least(4 * kGrain, (n + kMaskChunks - 1) / kMaskChunks); }

@@ -1,5 +1,5 @@
-// What the index kernels and their reference twins share: dispatch over dtypes, sort keys, walking a
-// strided iteration. Internal linkage throughout: every instruction set gets its own copy.
+// What the index kernels and their reference twins share: dispatch over dtypes, sort keys, walking
+// a strided iteration. Internal linkage throughout: every instruction set gets its own copy.
 #pragma once
 #include <stdint.h>
 #include <string.h>
@@ -71,7 +71,8 @@ dl_status by_number(int dtype, const F& f) {
     }
 }
 
-// Keys: unsigned integers in the order of the values; equal values have equal keys, NaN the greatest.
+// Keys: unsigned integers in the order of the values; equal values have equal keys, NaN the
+// greatest.
 template <class K>
 inline K float_key(K bits, K infinity) {
     const K sign = K(K(1) << (8 * sizeof(K) - 1));

@@ -112,7 +112,8 @@ K radix_select(const K* key, int64_t n, int64_t k, int64_t* below) {
     return prefix;
 }
 
-// Places of the k smallest keys into a.place (keys into a.key), unordered by key but in order of place.
+// Places of the k smallest keys into a.place (keys into a.key), unordered by key but in order of
+// place.
 template <class K>
 void select_smallest(const K* key, int64_t n, int64_t k, Rows<K> a) {
     int64_t below, m = 0;

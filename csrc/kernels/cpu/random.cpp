@@ -1,8 +1,8 @@
-// Random fills. The hot ones (f32 uniform, normal, bernoulli, dropout) compute kLanes Philox blocks at a
-// time in loops that the compiler turns into vectors; the others go block by block.
+// Random fills. The hot ones (f32 uniform, normal, bernoulli, dropout) compute kLanes Philox blocks
+// at a time in loops that the compiler turns into vectors; the others go block by block.
 
-// A fused multiply-add rounds once where an instruction set without it rounds twice. Off in this file:
-// the same seed must give the same bits everywhere.
+// A fused multiply-add rounds once where an instruction set without it rounds twice. Off in this
+// file: the same seed must give the same bits everywhere.
 #if defined(__clang__)
 #pragma STDC FP_CONTRACT OFF
 #elif defined(__GNUC__)

@@ -1,5 +1,6 @@
 // Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011) and the scalar
-// distributions built on it. Shared by the random kernels and their reference twins; internal linkage.
+// distributions built on it. Shared by the random kernels and their reference twins; internal
+// linkage.
 #pragma once
 #include <math.h>
 #include <stdint.h>

@@ -12,7 +12,8 @@ T& as(void* base, int64_t offset) {
     return *reinterpret_cast<T*>(static_cast<char*>(base) + offset);
 }
 
-// f(offsets of indexed (without the index), index and other) for every index, along the dimension in order.
+// f(offsets of indexed (without the index), index and other) for every index, along the dimension
+// in order.
 template <class F>
 dl_status for_gather(const dl_gather_args& a, const F& f) {
     const int64_t columns = iter_count(a.rest);
