@@ -17,8 +17,15 @@ struct Indexed {
     TensorList indices;  // empty when there is no advanced index
 };
 
+// To be made a tensor: a list, a tuple, an array. NumPy's scalars have __array__ too but are integers to
+// us; its arrays have __index__ too but are not, unless they hold just one.
 bool is_array_like(PyObject* o) {
-    return PyList_Check(o) || PyObject_HasAttrString(o, "__array__") || (PyTuple_Check(o));
+    if (PyList_Check(o) || PyTuple_Check(o)) return true;
+    if (!PyObject_HasAttrString(o, "__array__")) return false;
+    if (!PyIndex_Check(o)) return true;
+    py::object n = py::reinterpret_steal<py::object>(PyObject_GetAttrString(o, "ndim"));
+    if (!n) PyErr_Clear();
+    return n && PyLong_Check(n.ptr()) && PyLong_AsLong(n.ptr()) > 0;
 }
 
 std::optional<int64_t> bound(PyObject* o) {
@@ -96,7 +103,7 @@ Indexed resolve(const Tensor& x, PyObject* index) {
     bool ellipsis = false;
     for (py::handle h : parts) {
         py::object o = py::reinterpret_borrow<py::object>(h);
-        if (!is_tensor(o.ptr()) && is_array_like(o.ptr()) && !PyIndex_Check(o.ptr())) {
+        if (!is_tensor(o.ptr()) && is_array_like(o.ptr())) {
             Tensor t = tensor_from_object(o, std::nullopt, x.device(), true);
             if (t.numel() == 0) t = cast(t, DType::Int64);
             o = py::reinterpret_steal<py::object>(wrap(t));

@@ -63,6 +63,17 @@ def _reduce_ex(self: Any, protocol: int) -> tuple[Any, ...]:
     return _rebuild, (self.detach()._to_bytes(), tuple(self.shape), self.dtype, self.requires_grad)
 
 
+def _copy(self: Any) -> Any:
+    """Another tensor over the same memory."""
+    if not self.is_leaf:
+        raise RuntimeError("only leaf tensors can be copied; use detach() or clone()")
+    copy = self.detach()
+    if type(self) is not Tensor:
+        copy = Tensor._make_subclass(type(self), copy)
+        copy.__dict__.update(self.__dict__)
+    return copy.requires_grad_(self.requires_grad)
+
+
 def _deepcopy(self: Any, memo: dict[int, Any]) -> Any:
     if id(self) in memo:
         return memo[id(self)]
@@ -98,6 +109,7 @@ def install(tensor_type: Any) -> None:
     tensor_type.register_hook = _register_hook
     tensor_type.register_post_accumulate_grad_hook = _register_post_accumulate_grad_hook
     tensor_type.__reduce_ex__ = _reduce_ex
+    tensor_type.__copy__ = _copy
     tensor_type.__deepcopy__ = _deepcopy
     tensor_type.__format__ = _format
     tensor_type.__contains__ = _contains

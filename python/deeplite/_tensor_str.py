@@ -67,7 +67,6 @@ class _Formatter:
             return
         finite = [abs(v) for v in values if math.isfinite(v) and v != 0]
         if not finite:
-            self.width = max((len(self.format(v)) for v in values), default=1)
             return
         low, high = min(finite), max(finite)
         self.int_mode = all(v == math.ceil(v) for v in finite)
@@ -77,10 +76,8 @@ class _Formatter:
             self.sci_mode = high / low > 1000.0 or high > 1.0e8 or low < 1.0e-4
         if _options.sci_mode is not None:
             self.sci_mode = _options.sci_mode
-        shown = [v for v in values if math.isfinite(v) and v != 0] if self.int_mode else finite_of(values)
-        self.width = max((len(self.format(v)) for v in shown), default=1)
-        if self.int_mode or any(not math.isfinite(v) for v in values):
-            self.width = max(self.width, *(len(self.format(v)) for v in values))
+        # Zeros, inf and nan do not widen the columns, in torch either.
+        self.width = max(len(self.format(v)) for v in values if math.isfinite(v) and v != 0)
 
     def format(self, value: Any) -> str:
         if not self.floating:
@@ -94,10 +91,6 @@ class _Formatter:
 
     def padded(self, value: Any) -> str:
         return self.format(value).rjust(self.width)
-
-
-def finite_of(values: list[Any]) -> list[Any]:
-    return [v for v in values if math.isfinite(v) and v != 0]
 
 
 def _edges(n: int, summarize: bool) -> list[int | None]:

@@ -450,7 +450,7 @@ def test_training_steps_do_not_leak() -> None:
 
 @BOTH
 def test_identity_of_objects(where: Any) -> None:
-    x = leaf(where, [1.0])
+    x = where.nn.Parameter(where.ones(1))
     x.note = "kept"
     y = x * 2
     y.sum().backward()

@@ -26,7 +26,7 @@ def test_statistics_count() -> None:
     del x
     assert allocated() - before >= 400_000
     del y
-    assert allocated() == before
+    assert allocated() <= before
 
 
 def test_peak() -> None:
@@ -80,7 +80,7 @@ def test_running_out_of_memory_is_an_exception() -> None:
     before = allocated()
     with pytest.raises((RuntimeError, MemoryError), match="memory|allocate"):
         lib.empty(2**46, dtype=lib.int8)
-    assert allocated() == before
+    assert allocated() <= before
     assert lib.ones(3).sum().item() == 3
 
 
@@ -92,7 +92,7 @@ def test_memory_freed_on_another_thread() -> None:
     maker.join()
     made.clear()
     gc.collect()
-    assert allocated() == before
+    assert allocated() <= before
 
 
 def test_reference_cycles_are_collected() -> None:

@@ -21,7 +21,8 @@ def pair(shape: tuple[int, ...]) -> tuple[Any, Any]:
 
 def same_view(mine: Any, theirs: Any) -> None:
     assert tuple(mine.shape) == tuple(theirs.shape)
-    assert tuple(mine.stride()) == tuple(theirs.stride())
+    if mine.numel():  # strides of what has no elements mean nothing
+        assert tuple(mine.stride()) == tuple(theirs.stride())
     assert mine.storage_offset() == theirs.storage_offset()
     assert mine.is_contiguous() == theirs.is_contiguous()
     np.testing.assert_array_equal(to_numpy(mine), to_numpy(theirs))
@@ -156,6 +157,6 @@ def test_views_keep_their_memory_alive() -> None:
 
 def test_in_place_on_expanded_is_refused() -> None:
     x = lib.zeros(3, 1).expand(3, 4)
-    with pytest.raises(RuntimeError, match="expand|overlap|single memory"):
+    with pytest.raises(RuntimeError, match="same memory|single memory"):
         x.add_(1)
     assert x.sum().item() == 0
