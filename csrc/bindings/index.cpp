@@ -1,6 +1,7 @@
 #include "ops/index.h"
 
 #include "bindings/bindings.h"
+#include "bindings/pybind.h"
 #include "bindings/operators.h"
 #include "ops/copy.h"
 #include "ops/embedding.h"
