@@ -7,7 +7,7 @@
 #   make lint | format | stubs | wheel | asan | clean
 
 PYTHON ?= python3
-JOBS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+JOBS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); echo $$((n > 8 ? 8 : n)))
 VENV := .venv
 PY := $(VENV)/bin/python
 SHELL := /bin/bash
@@ -60,7 +60,7 @@ demo: $(VENV)/wheel $(VENV)/extras-train
 	$(PY) -m deeplite demo
 
 lint: $(VENV)/extras-lint
-	$(VENV)/bin/clang-format --dry-run --Werror $(CPP_FILES)
+	@$(VENV)/bin/clang-format --dry-run --Werror $(CPP_FILES) && echo "clang-format: ok"
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
