@@ -25,4 +25,6 @@ PYBIND11_MODULE(_C, m) {
     bind_elementwise(api);
     bind_reduce(api);
     bind_optim(api);
+    bind_conv(api);
+    bind_pool(api);
 }

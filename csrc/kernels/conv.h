@@ -1,12 +1,13 @@
 // Convolution: the contract of the family. One description serves 1, 2 and 3 spatial dimensions;
 // a dimension that is not there has size 1 and comes first (a 1d signal of length L is {1, 1, L}).
 //
-//   x [N, C, in...], w [K, C/groups, kernel...], bias [K] or null, y [N, K, out...], all contiguous
+//   x [N, C, in...], w [K, C/groups, kernel...], bias [K], y [N, K, out...], all contiguous
 //   y[n,k,o] = bias[k] + sum over c of the group, r in kernel:
 //              w[k,c,r] * x[n, c, o*stride - pad_lo + r*dilation]      (0 outside of x)
 //
-// Padding at the high end needs no field: it is whatever `out` reaches over. A transposed convolution
-// is backward_input with the roles of x and y swapped, so it needs no kernel of its own.
+// Padding at the high end needs no field: it is whatever `out` reaches over. A transposed
+// convolution is backward_input with the roles of x and y swapped, so it needs no kernel of its
+// own; for its sake backward_input takes a bias too.
 #pragma once
 #include "kernels/types.h"
 
@@ -17,7 +18,7 @@ typedef struct dl_conv {
     int64_t stride[3], pad_lo[3], dilation[3];
     void* x;           // forward and backward_weight read it, backward_input writes it
     void* w;           // backward_weight writes it
-    const void* bias;  // forward only
+    const void* bias;  // or null; [K] for forward, [C] for backward_input, which adds it to x
     void* y;           // forward writes it; for the other two it holds the gradient of y
     const char*
         algorithm;  // null: the backend chooses; else DL_UNSUPPORTED where it does not apply

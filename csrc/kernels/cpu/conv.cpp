@@ -1,5 +1,5 @@
-// Convolution: for each pass an ordered list of algorithms, best first; the first that applies runs.
-// Every list ends in the plain reference loops, which always apply.
+// Convolution: for each pass an ordered list of algorithms, best first; the first that applies
+// runs. Every list ends in the plain reference loops, which always apply.
 #include "kernels/conv.h"
 
 #include "kernels/cpu/conv_depthwise.h"
@@ -38,17 +38,18 @@ template <class T, dl_status (*product)(const Sliding<T>&)>
 dl_status backward_input(const dl_conv& p) {
     ConvTap* taps = taps_for(p);
     if (!taps) return DL_OUT_OF_MEMORY;
-    int64_t at[3];
-    for (at[0] = 0; at[0] < p.stride[0]; ++at[0])
-        for (at[1] = 0; at[1] < p.stride[1]; ++at[1])
-            for (at[2] = 0; at[2] < p.stride[2]; ++at[2]) {
+    int64_t at[3], residues[3];  // those that some position has
+    for (int d = 0; d < 3; ++d) residues[d] = gemm_min(p.stride[d], p.in[d]);
+    for (at[0] = 0; at[0] < residues[0]; ++at[0])
+        for (at[1] = 0; at[1] < residues[1]; ++at[1])
+            for (at[2] = 0; at[2] < residues[2]; ++at[2]) {
                 const dl_status status = product(sliding_backward<T>(p, at, taps));
                 if (status != DL_OK) return status;
             }
     return DL_OK;
 }
 
-// The taps outlive weight_gemm's use of slot 2 (partial sums) only outside of scratch memory.
+// The matrix product claims every slot of scratch memory, so here the taps live elsewhere.
 template <class T, dl_status (*product)(const dl_conv&, const Sliding<T>&)>
 dl_status backward_weight(const dl_conv& p) {
     const int64_t count = gemm_max(1, conv_volume(p.kernel));

@@ -1,5 +1,5 @@
-// The one product behind convolution forward and its gradient of the input: a set of taps slides over
-// planes,
+// The one product behind convolution forward and its gradient of the input: a set of taps slides
+// over planes,
 //
 //   dst[n, m, o * out_mul + out_base] = bias[m] + sum over channel, tap:
 //       w[m * w_row + channel * w_channel + tap.w] * src[n, channel, o * mul + tap.off]
@@ -96,7 +96,7 @@ Sliding<T> sliding_backward(const dl_conv& p, const int64_t phase[3], ConvTap* t
     s.dst = static_cast<T*>(p.x), s.dst_plane = conv_volume(p.in), s.dst_image = p.c * s.dst_plane;
     s.w = static_cast<const T*>(p.w), s.w_row = volume, s.w_channel = s.rows * volume;
     s.w_group = s.channels * s.w_channel;
-    s.bias = nullptr;
+    s.bias = static_cast<const T*>(p.bias);
     s.ntaps = 0, s.taps = taps;
     for (int64_t r = 0; r < volume; ++r) {
         ConvTap& t = taps[s.ntaps];
@@ -116,7 +116,7 @@ Sliding<T> sliding_backward(const dl_conv& p, const int64_t phase[3], ConvTap* t
     return s;
 }
 
-// ---- patches: rows of src under a tap, as lists of copies ----------------------------------------
+// ---- patches: rows of src under a tap, as lists of copies ---------------------------------------
 
 // Grid positions [o2, o2 + len) of one row of one image, at `lane` of what is being packed.
 struct RowRun {

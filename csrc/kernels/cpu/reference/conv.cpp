@@ -74,7 +74,8 @@ dl_status backward_input(const dl_conv& p) {
             const T* dy = static_cast<const T*>(p.y) + ((nc / p.c) * p.k + k0) * ys;
             const T* w = static_cast<const T*>(p.w) + (k0 * cg + c % cg) * ws;
             T* dx = static_cast<T*>(p.x) + nc * xs;
-            for (int64_t i = 0; i < xs; ++i) dx[i] = 0;
+            const T bias = p.bias ? static_cast<const T*>(p.bias)[c] : T(0);
+            for (int64_t i = 0; i < xs; ++i) dx[i] = bias;
             for_each_output(p, [&](int64_t j, const int64_t o[3]) {
                 for_each_tap(p, o, [&](int64_t r, int64_t i) {
                     double sum = dx[i];

@@ -1,0 +1,76 @@
+#include "ops/conv.h"
+
+#include "bindings/bindings.h"
+#include "bindings/pybind.h"
+
+namespace deeplite {
+namespace {
+
+using Bias = std::optional<Tensor>;
+
+template <int N>
+Tensor conv_of(const Tensor& x, const Tensor& w, const Bias& bias, const Dims& stride,
+               const Dims& padding, const Dims& dilation, int64_t groups) {
+    return conv(N, x, w, bias.value_or(Tensor{}), stride, padding, dilation, groups);
+}
+template <int N>
+Tensor conv_named(const Tensor& x, const Tensor& w, const Bias& bias, const Dims& stride,
+                  const std::string& padding, const Dims& dilation, int64_t groups) {
+    return conv(N, x, w, bias.value_or(Tensor{}), stride, padding, dilation, groups);
+}
+template <int N>
+Tensor conv_transpose_of(const Tensor& x, const Tensor& w, const Bias& bias, const Dims& stride,
+                         const Dims& padding, const Dims& output_padding, int64_t groups,
+                         const Dims& dilation) {
+    return conv_transpose(N, x, w, bias.value_or(Tensor{}), stride, padding, output_padding, groups,
+                          dilation);
+}
+
+constexpr const char* kConvDoc =
+    "Cross-correlation: y[n, k, o] = bias[k] + sum over c, r of weight[k, c, r] * "
+    "input[n, c, o * stride - padding + r * dilation].\n\n"
+    "input [N, C, ...] or [C, ...], weight [K, C/groups, ...], bias [K]. padding may be \"valid\" "
+    "or "
+    "\"same\" (stride 1). Raises ShapeError when channels, ranks or sizes do not fit.";
+constexpr const char* kTransposeDoc =
+    "Transposed convolution, the gradient of a convolution's input: weight [C, K/groups, ...]; "
+    "sizes "
+    "(in - 1) * stride - 2 * padding + dilation * (kernel - 1) + output_padding + 1.";
+
+}  // namespace
+
+void bind_conv(Api& api) {
+#define DL_CONV_ARGS "(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1)"
+    api.fn("conv1d" DL_CONV_ARGS, &conv_of<1>, kConvDoc);
+    api.fn("conv1d" DL_CONV_ARGS, &conv_named<1>);
+    api.fn("conv2d" DL_CONV_ARGS, &conv_of<2>, kConvDoc);
+    api.fn("conv2d" DL_CONV_ARGS, &conv_named<2>);
+    api.fn("conv3d" DL_CONV_ARGS, &conv_of<3>, kConvDoc);
+    api.fn("conv3d" DL_CONV_ARGS, &conv_named<3>);
+#undef DL_CONV_ARGS
+#define DL_CONV_ARGS \
+    "(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1)"
+    api.fn("conv_transpose1d" DL_CONV_ARGS, &conv_transpose_of<1>, kTransposeDoc);
+    api.fn("conv_transpose2d" DL_CONV_ARGS, &conv_transpose_of<2>, kTransposeDoc);
+    api.fn("conv_transpose3d" DL_CONV_ARGS, &conv_transpose_of<3>, kTransposeDoc);
+#undef DL_CONV_ARGS
+    api.nn("unfold(input, kernel_size, dilation=1, padding=0, stride=1)", &unfold_blocks,
+           "Sliding blocks as columns: [N, C, H, W] -> [N, C * R * S, blocks].");
+    api.nn("fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1)", &fold_blocks,
+           "Sums columns [N, C * R * S, blocks] back into an image [N, C, *output_size].");
+    api.nn(
+        "conv_algorithms(input, weight, stride=1, padding=0, dilation=1, groups=1, "
+        "which='forward')",
+        [](const Tensor& x, const Tensor& w, const Dims& stride, const Dims& padding,
+           const Dims& dilation, int64_t groups, const std::string& pass) -> py::object {
+            py::list names;
+            for (const std::string& name :
+                 conv_algorithms(x, w, stride, padding, dilation, groups, pass))
+                names.append(name);
+            return names;
+        },
+        "Names of the algorithms that apply, best first; which: forward, backward_input or "
+        "backward_weight.");
+}
+
+}  // namespace deeplite

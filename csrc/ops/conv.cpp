@@ -1,0 +1,365 @@
+#include "ops/conv.h"
+
+#include "kernels/conv.h"
+#include "ops/apply.h"
+#include "ops/conv_shape.h"
+#include "ops/copy.h"
+#include "ops/iter.h"
+#include "ops/reduce.h"
+#include "ops/view.h"
+
+namespace deeplite {
+namespace {
+
+// Geometry of a convolution y = conv(x, w), shared by all three products that belong to it. The
+// three are closed under differentiation: the gradient of each is made of the other two.
+struct Geometry {
+    Dims stride, padding, dilation;  // padding at the low end; the high end follows from the sizes
+    int64_t groups;
+    void attributes(auto& v) const {
+        v("stride", stride);
+        v("padding", padding);
+        v("dilation", dilation);
+        v("groups", groups);
+    }
+};
+
+constexpr const char* kConv[] = {"conv1d", "conv2d", "conv3d"};
+constexpr const char* kTranspose[] = {"conv_transpose1d", "conv_transpose2d", "conv_transpose3d"};
+constexpr const char* kWeight[] = {"conv1d_weight", "conv2d_weight", "conv3d_weight"};
+
+Dims with_spatial(int64_t n, int64_t c, const Dims& spatial) {
+    Dims shape{n, c};
+    for (int64_t s : spatial) shape.push_back(s);
+    return shape;
+}
+
+// The kernel's description, filled from shapes: x [N, C, in...], w [K, C/g, kernel...], y [N, K,
+// out...].
+dl_conv describe_conv(const Geometry& g, const Dims& x, const Dims& w, const Dims& y, DType dtype) {
+    dl_conv p{};
+    p.dtype = int32_t(dtype);
+    p.n = x[0], p.c = x[1], p.k = w[0], p.groups = g.groups;
+    const int spatial = x.size() - 2;
+    for (int d = 0; d < 3; ++d) {
+        const int i =
+            d - (3 - spatial);  // dimensions that are not there come first and have size 1
+        const bool there = i >= 0;
+        p.in[d] = there ? x[2 + i] : 1;
+        p.kernel[d] = there ? w[2 + i] : 1;
+        p.out[d] = there ? y[2 + i] : 1;
+        p.stride[d] = there ? g.stride[i] : 1;
+        p.pad_lo[d] = there ? g.padding[i] : 0;
+        p.dilation[d] = there ? g.dilation[i] : 1;
+    }
+    return p;
+}
+
+using ConvKernel = dl_status (*)(const dl_conv*);
+
+ConvKernel conv_kernel(const char* op, Device d, ConvKernel dl_conv_table::* entry) {
+    return kernel(op, d, backend_of(d).conv, entry);
+}
+
+void check_floating(const char* op, const Tensor& x, const Tensor& w, const Tensor& bias) {
+    check<TypeError>(x.is_floating(), op, ": expected a floating-point input, got ", x.dtype());
+    check(w.dtype() == x.dtype() && (!bias.defined() || bias.dtype() == x.dtype()), op,
+          ": input, weight and bias must have one dtype, got ", x.dtype(), ", ", w.dtype(),
+          bias.defined() ? cat(" and ", bias.dtype()) : std::string());
+    check_same_device(op, {&x, &w, &bias});
+}
+
+// y = conv(x, w) + bias; `out`: the spatial size of y.
+template <int N>
+struct Conv {
+    static constexpr OpInfo info{.name = kConv[N - 1], .save_inputs = 0b11, .bilinear = true};
+    Geometry geometry;
+    Dims out;
+    void attributes(auto& v) const {
+        geometry.attributes(v);
+        v("output_size", out);
+    }
+    Tensor forward(const Tensor& x, const Tensor& w, const Tensor& bias) const;
+    Grads backward(const Ctx& c, const Tensor& dy) const;
+};
+
+// x = conv^T(y, w) + bias: the gradient of x, which is also the transposed convolution. The first
+// input has y's shape, `out` is the spatial size of x.
+template <int N>
+struct ConvTranspose {
+    static constexpr OpInfo info{.name = kTranspose[N - 1], .save_inputs = 0b11, .bilinear = true};
+    Geometry geometry;
+    Dims out;
+    void attributes(auto& v) const {
+        geometry.attributes(v);
+        v("output_size", out);
+    }
+    Tensor forward(const Tensor& y, const Tensor& w, const Tensor& bias) const;
+    Grads backward(const Ctx& c, const Tensor& dx) const;
+};
+
+// The gradient of w, from x and the gradient of y; `out`: the spatial size of w.
+template <int N>
+struct ConvWeight {
+    static constexpr OpInfo info{.name = kWeight[N - 1], .save_inputs = 0b11, .bilinear = true};
+    Geometry geometry;
+    Dims out;
+    void attributes(auto& v) const {
+        geometry.attributes(v);
+        v("kernel_size", out);
+    }
+    Tensor forward(const Tensor& x, const Tensor& dy) const;
+    Grads backward(const Ctx& c, const Tensor& dw) const;
+};
+
+Tensor bias_gradient(const Tensor& dy) {
+    Dims dims{0};
+    for (int d = 2; d < dy.dim(); ++d) dims.push_back(d);
+    return sum(dy, dims);
+}
+
+template <int N>
+Tensor Conv<N>::forward(const Tensor& x, const Tensor& w, const Tensor& bias) const {
+    const DType t = compute_dtype(x.dtype());
+    const Tensor xc = cast_contiguous_raw(x, t), wc = cast_contiguous_raw(w, t);
+    const Tensor bc = bias.defined() ? cast_contiguous_raw(bias, t) : bias;
+    const Tensor y = empty(with_spatial(x.shape()[0], w.shape()[0], out), t, x.device(), info.name);
+    if (y.numel() > 0) {
+        dl_conv p = describe_conv(geometry, x.shape(), w.shape(), y.shape(), t);
+        p.x = xc.raw(), p.w = wc.raw(), p.bias = bc.defined() ? bc.raw() : nullptr, p.y = y.raw();
+        const auto run = conv_kernel(info.name, x.device(), &dl_conv_table::forward);
+        check_status(run(&p), x.device(), info.name, describe(x));
+    }
+    return cast_raw(y, x.dtype());
+}
+
+template <int N>
+Grads Conv<N>::backward(const Ctx& c, const Tensor& dy) const {
+    Grads g(3);
+    if (c.needs(0)) {
+        const Dims in(c.shape(0).data() + 2, N);
+        g[0] = apply(ConvTranspose<N>{geometry, in}, dy, c.in(1), Tensor{});
+    }
+    if (c.needs(1)) {
+        const Dims kernel_size(c.shape(1).data() + 2, N);
+        g[1] = apply(ConvWeight<N>{geometry, kernel_size}, c.in(0), dy);
+    }
+    if (c.needs(2)) g[2] = bias_gradient(dy);
+    return g;
+}
+
+template <int N>
+Tensor ConvTranspose<N>::forward(const Tensor& y, const Tensor& w, const Tensor& bias) const {
+    const DType t = compute_dtype(y.dtype());
+    const Tensor yc = cast_contiguous_raw(y, t), wc = cast_contiguous_raw(w, t);
+    const Tensor bc = bias.defined() ? cast_contiguous_raw(bias, t) : bias;
+    const Dims shape = with_spatial(y.shape()[0], w.shape()[1] * geometry.groups, out);
+    const Tensor x = empty(shape, t, y.device(), info.name);
+    if (x.numel() > 0) {
+        dl_conv p = describe_conv(geometry, x.shape(), w.shape(), y.shape(), t);
+        p.x = x.raw(), p.w = wc.raw(), p.bias = bc.defined() ? bc.raw() : nullptr, p.y = yc.raw();
+        const auto run = conv_kernel(info.name, y.device(), &dl_conv_table::backward_input);
+        check_status(run(&p), y.device(), info.name, describe(y));
+    }
+    return cast_raw(x, y.dtype());
+}
+
+template <int N>
+Grads ConvTranspose<N>::backward(const Ctx& c, const Tensor& dx) const {
+    Grads g(3);
+    if (c.needs(0)) {
+        const Dims in(c.shape(0).data() + 2, N);
+        g[0] = apply(Conv<N>{geometry, in}, dx, c.in(1), Tensor{});
+    }
+    if (c.needs(1)) {
+        const Dims kernel_size(c.shape(1).data() + 2, N);
+        g[1] = apply(ConvWeight<N>{geometry, kernel_size}, dx, c.in(0));
+    }
+    if (c.needs(2)) g[2] = bias_gradient(dx);
+    return g;
+}
+
+template <int N>
+Tensor ConvWeight<N>::forward(const Tensor& x, const Tensor& dy) const {
+    const DType t = compute_dtype(x.dtype());
+    const Tensor xc = cast_contiguous_raw(x, t), yc = cast_contiguous_raw(dy, t);
+    const Dims shape = with_spatial(dy.shape()[1], x.shape()[1] / geometry.groups, out);
+    const Tensor w = empty(shape, t, x.device(), info.name);
+    if (w.numel() > 0) {
+        dl_conv p = describe_conv(geometry, x.shape(), w.shape(), dy.shape(), t);
+        p.x = xc.raw(), p.w = w.raw(), p.y = yc.raw();
+        const auto run = conv_kernel(info.name, x.device(), &dl_conv_table::backward_weight);
+        check_status(run(&p), x.device(), info.name, describe(x));
+    }
+    return cast_raw(w, x.dtype());
+}
+
+template <int N>
+Grads ConvWeight<N>::backward(const Ctx& c, const Tensor& dw) const {
+    Grads g(2);
+    if (c.needs(0)) {
+        const Dims in(c.shape(0).data() + 2, N);
+        g[0] = apply(ConvTranspose<N>{geometry, in}, c.in(1), dw, Tensor{});
+    }
+    if (c.needs(1)) {
+        const Dims out_size(c.shape(1).data() + 2, N);
+        g[1] = apply(Conv<N>{geometry, out_size}, c.in(0), dw, Tensor{});
+    }
+    return g;
+}
+
+// Calls f(std::integral_constant<int, spatial>).
+template <class F>
+Tensor for_rank(int spatial, const F& f) {
+    if (spatial == 1) return f(std::integral_constant<int, 1>{});
+    if (spatial == 2) return f(std::integral_constant<int, 2>{});
+    return f(std::integral_constant<int, 3>{});
+}
+
+// Channels, groups and bias of a convolution; `transposed`: w is [C, K/groups, ...].
+void check_channels(const char* op, const Tensor& x, const Tensor& w, const Tensor& bias,
+                    int64_t groups, bool transposed) {
+    check<ShapeError>(groups > 0, op, ": groups must be positive, got ", groups);
+    check<ShapeError>(
+        w.shape()[0] > 0 && w.shape()[0] % groups == 0, op,
+        ": expected the first size of the weight to be a positive multiple of groups (", groups,
+        "), got weight ", w.shape());
+    const int64_t channels = transposed ? w.shape()[0] : w.shape()[1] * groups;
+    check<ShapeError>(x.shape()[1] == channels, op, ": expected input with ", channels,
+                      " channels (weight ", w.shape(), ", groups ", groups, "), got ", x.shape()[1],
+                      " in ", x.shape());
+    const int64_t outputs = transposed ? w.shape()[1] * groups : w.shape()[0];
+    if (bias.defined())
+        check<ShapeError>(bias.dim() == 1 && bias.shape()[0] == outputs, op,
+                          ": expected bias of shape [", outputs, "] (weight ", w.shape(),
+                          ", groups ", groups, "), got ", bias.shape());
+}
+
+// A batch of one for an input without batch dimension.
+Tensor batched(const char* op, int spatial, const Tensor& x, const Tensor& w) {
+    const char* layouts[] = {"[N, C, L] or [C, L]", "[N, C, H, W] or [C, H, W]",
+                             "[N, C, D, H, W] or [C, D, H, W]"};
+    check<ShapeError>(x.dim() == spatial + 1 || x.dim() == spatial + 2, op, ": expected input ",
+                      layouts[spatial - 1], ", got ", x.shape());
+    check<ShapeError>(w.dim() == spatial + 2, op, ": expected weight with ", spatial + 2,
+                      " dimensions, got ", w.shape());
+    for (int d = 2; d < w.dim(); ++d)
+        check<ShapeError>(w.shape()[d] > 0, op, ": the kernel is empty, weight ", w.shape());
+    return x.dim() == spatial + 1 ? unsqueeze(x, 0) : x;
+}
+
+Tensor run_conv(int spatial, const Tensor& input, const Tensor& w, const Tensor& bias,
+                const Geometry& g, const Dims& pad_hi) {
+    const char* op = kConv[spatial - 1];
+    const Tensor x = batched(op, spatial, input, w);
+    check_floating(op, x, w, bias);
+    check_channels(op, x, w, bias, g.groups, false);
+    Dims out;
+    for (int d = 0; d < spatial; ++d) {
+        const int64_t padded = x.shape()[2 + d] + g.padding[d] + pad_hi[d];
+        const int64_t reach = g.dilation[d] * (w.shape()[2 + d] - 1) + 1;
+        check<ShapeError>(padded >= reach && x.shape()[2 + d] > 0, op, ": the kernel spans ", reach,
+                          " elements in dimension ", 2 + d, ", the padded input has only ", padded,
+                          " (input ", x.shape(), ", weight ", w.shape(), ", padding ", g.padding,
+                          ", dilation ", g.dilation, ")");
+        out.push_back((padded - reach) / g.stride[d] + 1);
+    }
+    const Tensor y = for_rank(
+        spatial, [&](auto n) { return apply(Conv<decltype(n)::value>{g, out}, x, w, bias); });
+    return input.dim() == spatial + 1 ? squeeze(y, {0}) : y;
+}
+
+Geometry geometry(const char* op, int spatial, const Dims& stride, const Dims& padding,
+                  const Dims& dilation, int64_t groups) {
+    return {window_sizes(op, "stride", stride, spatial, 1),
+            window_sizes(op, "padding", padding, spatial, 0),
+            window_sizes(op, "dilation", dilation, spatial, 1), groups};
+}
+
+}  // namespace
+
+Tensor conv(int spatial, const Tensor& x, const Tensor& w, const Tensor& bias, const Dims& stride,
+            const Dims& padding, const Dims& dilation, int64_t groups) {
+    const Geometry g = geometry(kConv[spatial - 1], spatial, stride, padding, dilation, groups);
+    return run_conv(spatial, x, w, bias, g, g.padding);
+}
+
+Tensor conv(int spatial, const Tensor& x, const Tensor& w, const Tensor& bias, const Dims& stride,
+            const std::string& padding, const Dims& dilation, int64_t groups) {
+    const char* op = kConv[spatial - 1];
+    check<ShapeError>(padding == "same" || padding == "valid", op,
+                      ": padding must be numbers, \"same\" or \"valid\", got \"", padding, "\"");
+    Geometry g = geometry(op, spatial, stride, {0}, dilation, groups);
+    Dims pad_hi = g.padding;
+    if (padding == "same") {
+        batched(op, spatial, x, w);  // ranks first: the padding comes from the weight's sizes
+        for (int d = 0; d < spatial; ++d) {
+            check<ShapeError>(g.stride[d] == 1, op,
+                              ": padding=\"same\" is not possible with a stride, got stride ",
+                              g.stride);
+            const int64_t total = g.dilation[d] * (w.shape()[2 + d] - 1);
+            g.padding[d] = total / 2;
+            pad_hi[d] = total - total / 2;
+        }
+    }
+    return run_conv(spatial, x, w, bias, g, pad_hi);
+}
+
+Tensor conv_transpose(int spatial, const Tensor& input, const Tensor& w, const Tensor& bias,
+                      const Dims& stride, const Dims& padding, const Dims& output_padding,
+                      int64_t groups, const Dims& dilation) {
+    const char* op = kTranspose[spatial - 1];
+    const Geometry g = geometry(op, spatial, stride, padding, dilation, groups);
+    const Dims extra = window_sizes(op, "output_padding", output_padding, spatial, 0);
+    const Tensor x = batched(op, spatial, input, w);
+    check_floating(op, x, w, bias);
+    check_channels(op, x, w, bias, groups, true);
+    Dims out;
+    for (int d = 0; d < spatial; ++d) {
+        check<ShapeError>(
+            extra[d] < std::max(g.stride[d], g.dilation[d]), op,
+            ": output_padding must be smaller than stride or dilation, got output_padding ", extra,
+            ", stride ", g.stride, ", dilation ", g.dilation);
+        const int64_t size = (x.shape()[2 + d] - 1) * g.stride[d] - 2 * g.padding[d] +
+                             g.dilation[d] * (w.shape()[2 + d] - 1) + extra[d] + 1;
+        check<ShapeError>(size > 0 && x.shape()[2 + d] > 0, op, ": the output would have size ",
+                          size, " in dimension ", 2 + d, " (input ", x.shape(), ", weight ",
+                          w.shape(), ", stride ", g.stride, ", padding ", g.padding, ")");
+        out.push_back(size);
+    }
+    const Tensor y = for_rank(spatial, [&](auto n) {
+        return apply(ConvTranspose<decltype(n)::value>{g, out}, x, w, bias);
+    });
+    return input.dim() == spatial + 1 ? squeeze(y, {0}) : y;
+}
+
+std::vector<std::string> conv_algorithms(const Tensor& x, const Tensor& w, const Dims& stride,
+                                         const Dims& padding, const Dims& dilation, int64_t groups,
+                                         const std::string& pass) {
+    const char* op = "conv_algorithms";
+    const int spatial = w.dim() - 2;
+    check<ShapeError>(spatial >= 1 && spatial <= 3, op,
+                      ": expected weight with 3 to 5 dimensions, got ", w.shape());
+    const Tensor xb = batched(op, spatial, x, w);
+    const Geometry g = geometry(op, spatial, stride, padding, dilation, groups);
+    check_channels(op, xb, w, {}, groups, false);
+    check<ValueError>(pass == "forward" || pass == "backward_input" || pass == "backward_weight",
+                      op, ": pass must be forward, backward_input or backward_weight, got ", pass);
+    Dims y{xb.shape()[0], w.shape()[0]};
+    for (int d = 0; d < spatial; ++d)
+        y.push_back(std::max<int64_t>(
+            0, (xb.shape()[2 + d] + 2 * g.padding[d] - g.dilation[d] * (w.shape()[2 + d] - 1) - 1) /
+                       g.stride[d] +
+                   1));
+    const dl_conv p = describe_conv(g, xb.shape(), w.shape(), y, compute_dtype(x.dtype()));
+    const auto explain =
+        kernel(op, x.device(), backend_of(x.device()).conv, &dl_conv_table::explain);
+    const dl_conv_pass which = pass == "forward"          ? DL_CONV_FORWARD
+                               : pass == "backward_input" ? DL_CONV_BACKWARD_INPUT
+                                                          : DL_CONV_BACKWARD_WEIGHT;
+    std::vector<std::string> names;
+    while (const char* name = explain(&p, which, int32_t(names.size()))) names.emplace_back(name);
+    return names;
+}
+
+}  // namespace deeplite

@@ -1,0 +1,34 @@
+// Convolution in 1, 2 and 3 dimensions, its transpose, and sliding blocks as columns.
+#pragma once
+#include "core/tensor.h"
+
+namespace deeplite {
+
+// x [N, C, in...] or [C, in...], w [K, C/groups, kernel...], bias [K] or undefined -> [N, K,
+// out...]. `spatial` is 1, 2 or 3; stride, padding and dilation have one value or one per
+// dimension.
+Tensor conv(int spatial, const Tensor& x, const Tensor& w, const Tensor& bias, const Dims& stride,
+            const Dims& padding, const Dims& dilation, int64_t groups);
+// padding "valid" (none) or "same" (the output has the size of the input; stride 1 only).
+Tensor conv(int spatial, const Tensor& x, const Tensor& w, const Tensor& bias, const Dims& stride,
+            const std::string& padding, const Dims& dilation, int64_t groups);
+// x [N, C, in...] or [C, in...], w [C, K/groups, kernel...] -> [N, K, out...]: the gradient of the
+// input of a convolution, as an op of its own.
+Tensor conv_transpose(int spatial, const Tensor& x, const Tensor& w, const Tensor& bias,
+                      const Dims& stride, const Dims& padding, const Dims& output_padding,
+                      int64_t groups, const Dims& dilation);
+
+// x [N, C, H, W] -> [N, C * R * S, blocks], and the sum that goes the other way (both also
+// unbatched).
+Tensor unfold_blocks(const Tensor& x, const Dims& kernel, const Dims& dilation, const Dims& padding,
+                     const Dims& stride);
+Tensor fold_blocks(const Tensor& columns, const Dims& output_size, const Dims& kernel,
+                   const Dims& dilation, const Dims& padding, const Dims& stride);
+
+// Names of the algorithms that apply to a convolution of these sizes, best first. `pass` is
+// "forward", "backward_input" or "backward_weight". For looking behind the scenes.
+std::vector<std::string> conv_algorithms(const Tensor& x, const Tensor& w, const Dims& stride,
+                                         const Dims& padding, const Dims& dilation, int64_t groups,
+                                         const std::string& pass);
+
+}  // namespace deeplite
