@@ -34,6 +34,4 @@ PYBIND11_MODULE(_C, m) {
     bind_join(api);
     bind_random(api);
     bind_optim(api);
-    bind_conv(api);
-    bind_pool(api);
 }
