@@ -156,6 +156,9 @@ Tensor im2col(const Tensor& x, const Dims& kernel, const Dims& dilation, const D
               const Dims& stride) {
     check<ShapeError>(x.dim() == 3 || x.dim() == 4,
                       "unfold: expected an input [N, C, H, W] or [C, H, W], got shape ", x.shape());
+    for (int d = x.dim() == 4; d < x.dim(); ++d)
+        check<ShapeError>(x.shape()[d] > 0, "unfold: only the batch may be empty, got shape ",
+                          x.shape());
     if (x.dim() == 3)
         return squeeze(im2col(unsqueeze(x, 0), kernel, dilation, padding, stride), {0});
     int64_t n = x.shape()[0], c = x.shape()[1];
@@ -173,6 +176,9 @@ Tensor col2im(const Tensor& x, const Dims& output, const Dims& kernel, const Dim
     check<ShapeError>(
         x.dim() == 2 || x.dim() == 3,
         "fold: expected an input [N, C * kernel elements, L] or without N, got shape ", x.shape());
+    for (int d = x.dim() == 3; d < x.dim(); ++d)
+        check<ShapeError>(x.shape()[d] > 0, "fold: only the batch may be empty, got shape ",
+                          x.shape());
     if (x.dim() == 2)
         return squeeze(col2im(unsqueeze(x, 0), output, kernel, dilation, padding, stride), {0});
     Blocks b =

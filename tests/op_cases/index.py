@@ -357,7 +357,7 @@ def sort_errors():
 
 def topks():
     yield Sample(make((3, 7), distinct=True), 3)
-    yield Sample(make((5, 3), distinct=True), 2, 0, largest=False)
+    yield Sample(make((5, 3), distinct=True, layout="transposed"), 2, 0, largest=False)
     yield Sample(make((2, 60), distinct=True), 40)
     yield Sample(make((2, 4), distinct=True), 4, dim=-1, largest=True, sorted=True)
     yield Sample(make((2, 4)), 0)
@@ -433,6 +433,8 @@ def consecutive():
     yield Sample(values([[1, 2], [1, 2], [0, 2]]), return_counts=True, dim=0)
 
 
+TIES = {"layouts": "expanding makes ties, whose order torch leaves open"}
+
 INPLACE_ROWS = [
     OpCase("Tensor.scatter_", scatters, scatter_errors),
     OpCase("Tensor.scatter_add_", scatter_adds, scatter_add_errors, k=lambda s: 20),
@@ -494,8 +496,8 @@ CASES = [
     OpCase("argsort", stable_sorts, variant="stable", dtypes=NUMERIC, exact=True, grad=False),
     OpCase("msort", lambda: (Sample(make((5, 3), distinct=True)), Sample(make(4, distinct=True))),
            dtypes=NUMERIC, exact=True),
-    OpCase("topk", topks, topk_errors, dtypes=NUMERIC, exact=True),
-    OpCase("kthvalue", kthvalues, kthvalue_errors, dtypes=NUMERIC, exact=True),
+    OpCase("topk", topks, topk_errors, dtypes=NUMERIC, exact=True, skip=TIES),
+    OpCase("kthvalue", kthvalues, kthvalue_errors, dtypes=NUMERIC, exact=True, skip=TIES),
     OpCase("searchsorted", searches, search_errors, dtypes=NUMERIC, half=False, grad=False,
            exact=True),
     OpCase("bucketize", buckets, dtypes=NUMERIC, half=False, grad=False, exact=True),

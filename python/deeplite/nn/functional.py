@@ -119,7 +119,7 @@ from ._functional.pooling import (
     max_unpool2d,
     max_unpool3d,
 )
-from ._functional.resample import interpolate, upsample
+from ._functional.resample import affine_grid, grid_sample, interpolate, upsample
 from ._functional.shape import (
     channel_shuffle,
     cosine_similarity,
