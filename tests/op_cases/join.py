@@ -289,29 +289,6 @@ def channel_shuffles():
     yield Sample(make((1, 4, 2)), 2)
 
 
-def unfolds():
-    yield Sample(make((2, 3, 4, 5)), 2)
-    yield Sample(make((1, 2, 6, 5)), (3, 2), dilation=(2, 1), padding=1, stride=(2, 1))
-    yield Sample(make((2, 4, 5)), (2, 3), padding=(0, 1))
-
-
-def unfold_errors():
-    yield Error("ShapeError", "fit", make((1, 1, 2, 2)), 3)
-    yield Error("ShapeError", "input", make((2, 2)), 1)
-    yield Error(RuntimeError, "positive", make((1, 1, 4, 4)), 2, stride=0)
-
-
-def folds():
-    yield Sample(make((2, 12, 12)), (4, 5), 2)
-    yield Sample(make((1, 12, 12)), (5, 6), (3, 2), padding=1, stride=(2, 2), dilation=(1, 1))
-    yield Sample(make((8, 9)), 4, 2)
-
-
-def fold_errors():
-    yield Error("ShapeError", "divisible", make((1, 5, 9)), 4, 2)
-    yield Error("ShapeError", "blocks", make((1, 4, 8)), 4, 2)
-
-
 def interpolations(mode: str, ranks: tuple[int, ...], align: tuple[bool, ...] = ()):
     def samples():
         shapes = {1: (2, 3, 5), 2: (1, 2, 4, 5), 3: (1, 2, 3, 4, 2)}
@@ -431,8 +408,6 @@ CASES = [
            covers=("pixel_unshuffle",), skip={"empty": "torch keeps the input's shape"}),
     OpCase("nn.functional.channel_shuffle", channel_shuffles, exact=True,
            covers=("channel_shuffle",)),
-    OpCase("nn.functional.unfold", unfolds, unfold_errors, exact=True),
-    OpCase("nn.functional.fold", folds, fold_errors, k=lambda s: 9),
     OpCase("nn.functional.interpolate", interpolations("nearest", (1, 2, 3)), interpolate_errors,
            exact=True),
     OpCase("nn.functional.interpolate", interpolations("nearest-exact", (1, 2, 3)),
