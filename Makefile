@@ -7,7 +7,7 @@
 #   make lint | format | stubs | wheel | asan | clean
 
 PYTHON ?= python3
-JOBS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+JOBS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); echo $$((n > 8 ? 8 : n)))
 VENV := .venv
 PY := $(VENV)/bin/python
 SHELL := /bin/bash
@@ -60,7 +60,7 @@ demo: $(VENV)/wheel $(VENV)/extras-train
 	$(PY) -m deeplite demo
 
 lint: $(VENV)/extras-lint
-	$(VENV)/bin/clang-format --dry-run --Werror $(CPP_FILES)
+	@$(VENV)/bin/clang-format --dry-run --Werror $(CPP_FILES) && echo "clang-format: ok"
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
@@ -92,11 +92,13 @@ dev: $(VENV)/tools $(VENV)/extras-lint
 	@echo "try: PYTHONPATH=python $(PY) -c 'import deeplite; print(deeplite.ones(2, 3))'"
 
 # Address and undefined-behaviour sanitizers over the core tests, in a package folder of its own.
-ASAN_TESTS ?= tests/core
+ASAN_ISAS ?= all
+ASAN_TESTS ?= tests/tensor tests/autograd tests/capture tests/test_ops_forward.py tests/test_ops_errors.py
 asan: $(VENV)/tools $(VENV)/extras-test
 	mkdir -p build-asan/package
 	$(VENV)/bin/cmake -S . -B build-asan -G Ninja -DPython_EXECUTABLE=$(CURDIR)/$(PY) \
 		-DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(VENV)/bin/ninja -DDEEPLITE_SANITIZE=address,undefined \
+		-DDEEPLITE_ISAS="$(ASAN_ISAS)" \
 		-DDEEPLITE_MODULE_DIR=$(CURDIR)/build-asan/package/deeplite
 	$(VENV)/bin/ninja -C build-asan
 	cp -r $$(ls -d python/deeplite/* | grep -v '\.so$$') build-asan/package/deeplite/
@@ -104,7 +106,7 @@ asan: $(VENV)/tools $(VENV)/extras-test
 	LD_PRELOAD="$$(tools/sanitizer_libs.sh)" \
 	ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:detect_odr_violation=1 \
 	UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
-		$(PY) -m pytest -q -p no:cacheprovider $(ASAN_TESTS)
+		$(PY) -m pytest -q -p no:cacheprovider -n $(JOBS) $(ASAN_TESTS)
 
 clean:
 	rm -rf $(VENV) build build-wheel build-asan dist python/deeplite/_C*.so

@@ -15,7 +15,11 @@ endforeach()
 
 # No -ffast-math: IEEE semantics stay, only errno and trap state (which nobody reads) are given up.
 # -fopenmp-simd honours `#pragma omp simd` and needs no run-time library.
-set(DL_KERNEL_FLAGS $<IF:$<BOOL:${DEEPLITE_SANITIZE}>,-O1,-O3> -fno-math-errno -fno-trapping-math -ffp-contract=fast -fno-exceptions
+set(DL_KERNEL_OPTIMIZE -O3)
+if(DEEPLITE_SANITIZE)
+  set(DL_KERNEL_OPTIMIZE -O1)
+endif()
+set(DL_KERNEL_FLAGS ${DL_KERNEL_OPTIMIZE} -fno-math-errno -fno-trapping-math -ffp-contract=fast -fno-exceptions
     -fno-threadsafe-statics -fopenmp-simd -Wno-psabi)
 
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$" AND NOT CMAKE_OSX_ARCHITECTURES MATCHES "arm64")

@@ -1,6 +1,7 @@
 #include "ops/conv.h"
 
 #include "bindings/bindings.h"
+#include "bindings/pybind.h"
 
 namespace deeplite {
 namespace {
@@ -28,10 +29,12 @@ Tensor conv_transpose_of(const Tensor& x, const Tensor& w, const Bias& bias, con
 constexpr const char* kConvDoc =
     "Cross-correlation: y[n, k, o] = bias[k] + sum over c, r of weight[k, c, r] * "
     "input[n, c, o * stride - padding + r * dilation].\n\n"
-    "input [N, C, ...] or [C, ...], weight [K, C/groups, ...], bias [K]. padding may be \"valid\" or "
+    "input [N, C, ...] or [C, ...], weight [K, C/groups, ...], bias [K]. padding may be \"valid\" "
+    "or "
     "\"same\" (stride 1). Raises ShapeError when channels, ranks or sizes do not fit.";
 constexpr const char* kTransposeDoc =
-    "Transposed convolution, the gradient of a convolution's input: weight [C, K/groups, ...]; sizes "
+    "Transposed convolution, the gradient of a convolution's input: weight [C, K/groups, ...]; "
+    "sizes "
     "(in - 1) * stride - 2 * padding + dilation * (kernel - 1) + output_padding + 1.";
 
 }  // namespace
@@ -56,7 +59,8 @@ void bind_conv(Api& api) {
     api.nn("fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1)", &fold_blocks,
            "Sums columns [N, C * R * S, blocks] back into an image [N, C, *output_size].");
     api.nn(
-        "conv_algorithms(input, weight, stride=1, padding=0, dilation=1, groups=1, which='forward')",
+        "conv_algorithms(input, weight, stride=1, padding=0, dilation=1, groups=1, "
+        "which='forward')",
         [](const Tensor& x, const Tensor& w, const Dims& stride, const Dims& padding,
            const Dims& dilation, int64_t groups, const std::string& pass) -> py::object {
             py::list names;

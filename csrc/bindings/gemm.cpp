@@ -2,6 +2,7 @@
 
 #include "bindings/bindings.h"
 #include "bindings/operators.h"
+#include "bindings/pybind.h"
 #include "ops/copy.h"
 #include "ops/view.h"
 

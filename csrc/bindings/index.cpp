@@ -1,6 +1,7 @@
 #include "ops/index.h"
 
 #include "bindings/bindings.h"
+#include "bindings/pybind.h"
 #include "bindings/operators.h"
 #include "ops/copy.h"
 #include "ops/embedding.h"
@@ -17,13 +18,18 @@ NamedTensors named(const char* type, std::array<Tensor, 2> r) {
 }
 
 // Only what was asked for, as torch does: a tensor, or a tuple that starts with it.
-py::object show_unique(const Unique& u, bool inverse, bool counts) {
-    auto object = [](const Tensor& t) { return py::reinterpret_steal<py::object>(wrap(t)); };
-    py::list out;
-    out.append(object(u.values));
-    if (inverse) out.append(object(u.inverse));
-    if (counts) out.append(object(u.counts));
-    return out.size() == 1 ? py::object(out[0]) : py::object(py::tuple(out));
+template <class F>
+py::object show_unique(const F& find, bool inverse, bool counts) {
+    Unique u;
+    {
+        GilRelease unlocked;
+        u = find();
+    }
+    TensorList out{u.values};
+    if (inverse) out.push_back(u.inverse);
+    if (counts) out.push_back(u.counts);
+    PyObject* o = out.size() == 1 ? wrap(u.values) : bind::to_python(out);
+    return py::reinterpret_steal<py::object>(o);
 }
 
 bool is_right(const char* op, bool right, const std::optional<std::string>& side) {
@@ -156,15 +162,19 @@ void bind_order(Api& api) {
            });
     api.both("unique(input, sorted=True, return_inverse=False, return_counts=False, dim=None)",
              [](const Tensor& x, bool, bool inverse, bool counts, OptInt dim) {
-                 return show_unique(unique(x, dim), inverse, counts);
+                 return show_unique([&] { return unique(x, dim); }, inverse, counts);
              });
     api.both("unique_consecutive(input, return_inverse=False, return_counts=False, dim=None)",
              [](const Tensor& x, bool inverse, bool counts, OptInt dim) {
-                 return show_unique(unique_consecutive(x, dim), inverse, counts);
+                 return show_unique([&] { return unique_consecutive(x, dim); }, inverse, counts);
              });
 }
 
 void bind_embedding(Api& api) {
+    api.fn("embedding(weight, indices, padding_idx=-1, scale_grad_by_freq=False, sparse=False)",
+           [](const Tensor& weight, const Tensor& indices, int64_t padding_idx, bool scale, bool) {
+               return embedding(weight, indices, padding_idx, scale);
+           });
     api.nn(
         "embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0, "
         "scale_grad_by_freq=False, "

@@ -10,12 +10,6 @@ namespace {
 
 using OptInt = std::optional<int64_t>;
 
-Dims pair(const char* op, const char* what, const Dims& d) {
-    check<ShapeError>(d.size() == 1 || d.size() == 2, op, ": ", what,
-                      " must be one or two numbers, got ", d);
-    return d.size() == 2 ? d : Dims{d[0], d[0]};
-}
-
 // indices_or_sections as a tensor: a number or a list of positions.
 TensorList tensor_split_by(const Tensor& x, const Tensor& t, int64_t dim) {
     check<TypeError>(is_integral(t.dtype()) && t.dim() <= 1,
@@ -168,21 +162,6 @@ void bind_images(Api& api) {
         api.fn(channels, &channel_shuffle);
         api.nn(channels, &channel_shuffle);
     }
-    api.nn("unfold(input, kernel_size, dilation=1, padding=0, stride=1)",
-           [](const Tensor& x, const Dims& kernel, const Dims& dilation, const Dims& padding,
-              const Dims& stride) {
-               return im2col(x, pair("unfold", "kernel_size", kernel),
-                             pair("unfold", "dilation", dilation),
-                             pair("unfold", "padding", padding), pair("unfold", "stride", stride));
-           });
-    api.nn("fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1)",
-           [](const Tensor& x, const Dims& output, const Dims& kernel, const Dims& dilation,
-              const Dims& padding, const Dims& stride) {
-               return col2im(x, pair("fold", "output_size", output),
-                             pair("fold", "kernel_size", kernel),
-                             pair("fold", "dilation", dilation), pair("fold", "padding", padding),
-                             pair("fold", "stride", stride));
-           });
     api.nn(
         "interpolate(input, size=None, scale_factor=None, mode='nearest', align_corners=None, "
         "recompute_scale_factor=None, antialias=False)",

@@ -24,7 +24,14 @@ PYBIND11_MODULE(_C, m) {
     bind_backends(api);
     bind_elementwise(api);
     bind_reduce(api);
-    bind_optim(api);
+    bind_gemm(api);
     bind_conv(api);
     bind_pool(api);
+    bind_norm(api);
+    bind_softmax(api);
+    bind_loss(api);
+    bind_index(api);
+    bind_join(api);
+    bind_random(api);
+    bind_optim(api);
 }

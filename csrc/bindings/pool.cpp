@@ -14,7 +14,8 @@ template <int N>
 std::array<Tensor, 2> max_pool_indices_of(const Tensor& x, const Dims& kernel,
                                           const std::optional<Dims>& stride, const Dims& padding,
                                           const Dims& dilation, bool ceil_mode) {
-    return max_pool_with_indices(N, x, kernel, stride.value_or(Dims{}), padding, dilation, ceil_mode);
+    return max_pool_with_indices(N, x, kernel, stride.value_or(Dims{}), padding, dilation,
+                                 ceil_mode);
 }
 template <int N>
 Tensor avg_pool_of(const Tensor& x, const Dims& kernel, const std::optional<Dims>& stride,
@@ -46,17 +47,20 @@ std::array<Tensor, 2> fractional_max_pool_of(const Tensor& x, const Dims& kernel
 }
 
 constexpr const char* kMaxDoc =
-    "The maximum of each window of input [N, C, ...] or [C, ...]; padding counts as minus infinity, a NaN "
+    "The maximum of each window of input [N, C, ...] or [C, ...]; padding counts as minus "
+    "infinity, a NaN "
     "wins. stride=None means kernel_size.";
 constexpr const char* kAvgDoc =
-    "The mean of each window of input [N, C, ...] or [C, ...]; count_include_pad: zeros of the padding "
+    "The mean of each window of input [N, C, ...] or [C, ...]; count_include_pad: zeros of the "
+    "padding "
     "count in the divisor.";
 constexpr const char* kAdaptiveDoc =
     "Pools to a given output size: window o is [floor(o * in / out), ceil((o + 1) * in / out)).";
 constexpr const char* kUnpoolDoc =
     "Zeros of size output_size with the input's elements at `indices` (flat positions in a plane).";
 constexpr const char* kFractionalDoc =
-    "Maxima and indices of windows at pseudo-random places; random_samples [N, C, dimensions] in [0, 1].";
+    "Maxima and indices of windows at pseudo-random places; random_samples [N, C, dimensions] in "
+    "[0, 1].";
 
 }  // namespace
 
@@ -69,11 +73,12 @@ void bind_pool(Api& api) {
     api.nn("max_pool2d_with_indices" DL_MAX_ARGS, &max_pool_indices_of<2>, kMaxDoc);
     api.nn("max_pool3d_with_indices" DL_MAX_ARGS, &max_pool_indices_of<3>, kMaxDoc);
 #undef DL_MAX_ARGS
-    api.fn("avg_pool1d(input, kernel_size, stride=None, padding=0, ceil_mode=False, "
-           "count_include_pad=True)",
-           &avg_pool1d_of, kAvgDoc);
-#define DL_AVG_ARGS                                                           \
-    "(input, kernel_size, stride=None, padding=0, ceil_mode=False, "          \
+    api.fn(
+        "avg_pool1d(input, kernel_size, stride=None, padding=0, ceil_mode=False, "
+        "count_include_pad=True)",
+        &avg_pool1d_of, kAvgDoc);
+#define DL_AVG_ARGS                                                  \
+    "(input, kernel_size, stride=None, padding=0, ceil_mode=False, " \
     "count_include_pad=True, divisor_override=None)"
     api.nn("avg_pool2d" DL_AVG_ARGS, &avg_pool_of<2>, kAvgDoc);
     api.nn("avg_pool3d" DL_AVG_ARGS, &avg_pool_of<3>, kAvgDoc);

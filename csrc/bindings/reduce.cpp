@@ -1,41 +1,150 @@
 #include "ops/reduce.h"
 
+#include <cmath>
+
 #include "bindings/bindings.h"
+#include "ops/copy.h"
+#include "ops/elementwise.h"
 
 namespace deeplite {
 namespace {
 
 using OptDims = std::optional<Dims>;
+using OptInt = std::optional<int64_t>;
+using OptScalar = std::optional<Scalar>;
+using Pair = std::array<Tensor, 2>;
 
-void bind_sums(Api& api) {
-    api.both(
-        "sum(input, dim=None, keepdim=False, *, dtype=None)",
-        [](const Tensor& x, const OptDims& dim, bool keepdim, OptionalDType dtype) {
-            return sum(x, dim.value_or(Dims{}), keepdim, dtype);
-        },
-        "Sum of all elements, or over the dimensions `dim`. Integers and bool sum in int64.");
-    api.method("sum_to_size(self, *size)", &sum_to_size);
+Dims get(const OptDims& d) { return d.value_or(Dims{}); }
+
+// f(input, dims, keepdim, dtype)
+template <Tensor (*f)(const Tensor&, const Dims&, bool, OptionalDType)>
+Tensor over_dims(const Tensor& x, const OptDims& dim, bool keepdim, OptionalDType dtype) {
+    return f(x, get(dim), keepdim, dtype);
+}
+template <Tensor (*f)(const Tensor&, const Dims&, bool)>
+Tensor over_dims(const Tensor& x, const OptDims& dim, bool keepdim) {
+    return f(x, get(dim), keepdim);
 }
 
-void bind_logical(Api& api) {
-    api.both("all(input, dim=None, keepdim=False)",
-             [](const Tensor& x, const OptDims& dim, bool keepdim) {
-                 return all(x, dim.value_or(Dims{}), keepdim);
+void bind_sums(Api& api) {
+    api.both("sum(input, dim=None, keepdim=False, *, dtype=None)", &over_dims<sum>,
+             "Sum of all elements, or over the dimensions `dim`. Integers and bool sum in int64.");
+    api.method("sum_to_size(self, *size)", &sum_to_size,
+               "Sums over the dimensions that broadcasting from `size` would have expanded.");
+    api.both("nansum(input, dim=None, keepdim=False, *, dtype=None)", &over_dims<nansum>,
+             "sum, with NaN counted as 0.");
+    api.both("mean(input, dim=None, keepdim=False, *, dtype=None)", &over_dims<mean>,
+             "Mean of all elements, or over the dimensions `dim`, of a floating tensor.");
+    api.both("nanmean(input, dim=None, keepdim=False, *, dtype=None)", &over_dims<nanmean>,
+             "Mean of the elements that are not NaN.");
+    api.both("logsumexp(input, dim, keepdim=False)", &logsumexp,
+             "log(sum(exp(x))) over `dim`, without overflow.");
+    api.both("all(input, dim=None, keepdim=False)", &over_dims<all>);
+    api.both("any(input, dim=None, keepdim=False)", &over_dims<any>);
+    api.both("count_nonzero(input, dim=None)",
+             [](const Tensor& x, const OptDims& dim) { return count_nonzero(x, get(dim)); });
+    api.both("trace(input)", &trace, "Sum of the diagonal of a matrix.");
+}
+
+void bind_extremes(Api& api) {
+    api.both("amin(input, dim=(), keepdim=False)", &amin,
+             "Least element. Equal ones share the gradient.");
+    api.both("amax(input, dim=(), keepdim=False)", &amax,
+             "Greatest element. Equal ones share the gradient.");
+    api.both("aminmax(input, *, dim=None, keepdim=False)",
+             [](const Tensor& x, OptInt dim, bool keepdim) {
+                 Pair r = aminmax(x, dim, keepdim);
+                 return NamedTensors{"aminmax", {"min", "max"}, {r[0], r[1]}};
              });
-    api.both("any(input, dim=None, keepdim=False)",
-             [](const Tensor& x, const OptDims& dim, bool keepdim) {
-                 return any(x, dim.value_or(Dims{}), keepdim);
+    api.both("argmin(input, dim=None, keepdim=False)", &argmin,
+             "Index of the first least element; a NaN counts as least.");
+    api.both("argmax(input, dim=None, keepdim=False)", &argmax,
+             "Index of the first greatest element; a NaN counts as greatest.");
+    api.both("min(input)", [](const Tensor& x) { return amin(x); });
+    api.both("max(input)", [](const Tensor& x) { return amax(x); });
+    api.both("min(input, other)", [](const Tensor& x, const Tensor& y) { return minimum(x, y); });
+    api.both("max(input, other)", [](const Tensor& x, const Tensor& y) { return maximum(x, y); });
+}
+
+// Each in torch's three forms: (unbiased), (dim, *, correction, keepdim), (dim, unbiased, keepdim).
+template <class Result, Result (*f)(const Tensor&, const Dims&, double, bool)>
+void bind_moment(Api& api, const std::string& name, const char* doc) {
+    api.both((name + "(input, unbiased)").c_str(),
+             [](const Tensor& x, bool unbiased) { return f(x, {}, unbiased, false); });
+    api.both((name + "(input, dim=None, *, correction=1, keepdim=False)").c_str(),
+             [](const Tensor& x, const OptDims& dim, const OptScalar& correction, bool keepdim) {
+                 return f(x, get(dim), correction ? correction->to_double() : 1, keepdim);
+             },
+             doc);
+    api.both((name + "(input, dim, unbiased=True, keepdim=False)").c_str(),
+             [](const Tensor& x, const OptDims& dim, bool unbiased, bool keepdim) {
+                 return f(x, get(dim), unbiased, keepdim);
              });
-    api.both("count_nonzero(input, dim=None)", [](const Tensor& x, const OptDims& dim) {
-        return count_nonzero(x, dim.value_or(Dims{}));
-    });
+}
+
+void bind_moments(Api& api) {
+    bind_moment<Tensor, var>(api, "var", "Sum of squared deviations / (n - correction).");
+    bind_moment<Tensor, std_dev>(api, "std", "Square root of var.");
+    bind_moment<Pair, var_mean>(api, "var_mean", "(var, mean) in one pass.");
+    bind_moment<Pair, std_mean>(api, "std_mean", "(std, mean) in one pass.");
+}
+
+bool is_fro(const std::string& ord) { return ord == "fro"; }
+
+Tensor linalg_norm(const Tensor& x, const OptScalar& ord, const OptDims& dim, bool keepdim,
+                   OptionalDType dtype) {
+    if (!ord) return vector_norm(x, 2, get(dim), keepdim, dtype);
+    bool matrix = dim ? dim->size() == 2 : x.dim() == 2;
+    check<ShapeError>(dim || x.dim() == 1 || x.dim() == 2,
+                      "norm: with ord but without dim, expected a vector or a matrix, got shape ",
+                      x.shape());
+    if (matrix) return matrix_norm(x, ord->to_double(), dim.value_or(Dims{-2, -1}), keepdim, dtype);
+    return vector_norm(x, ord->to_double(), get(dim), keepdim, dtype);
+}
+
+void bind_norms(Api& api) {
+    // torch.norm takes vector norms over any dims; only strings mean matrices there.
+    api.both("norm(input, p='fro', dim=None, keepdim=False, dtype=None)",
+             [](const Tensor& x, const std::string& p, const OptDims& dim, bool keepdim,
+                OptionalDType dtype) {
+                 if (is_fro(p)) return vector_norm(x, 2, get(dim), keepdim, dtype);
+                 return matrix_norm(x, p, dim.value_or(Dims{-2, -1}), keepdim, dtype);
+             });
+    api.both("norm(input, p, dim=None, keepdim=False, dtype=None)",
+             [](const Tensor& x, const OptScalar& p, const OptDims& dim, bool keepdim,
+                OptionalDType dtype) {
+                 return vector_norm(x, p ? p->to_double() : 2, get(dim), keepdim, dtype);
+             });
+    api.linalg("norm(A, ord=None, dim=None, keepdim=False, *, dtype=None)", &linalg_norm);
+    api.linalg("norm(A, ord, dim=None, keepdim=False, *, dtype=None)",
+               [](const Tensor& x, const std::string& ord, const OptDims& dim, bool keepdim,
+                  OptionalDType dtype) {
+                   return matrix_norm(x, ord, dim.value_or(Dims{-2, -1}), keepdim, dtype);
+               });
+    api.linalg(
+        "vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None)",
+        [](const Tensor& x, double ord, const OptDims& dim, bool keepdim, OptionalDType dtype) {
+            return vector_norm(x, ord, get(dim), keepdim, dtype);
+        },
+        "(sum |x|^ord)^(1/ord); inf and -inf: the greatest and least |x|; 0: the count of "
+        "nonzeros.");
+    api.linalg("matrix_norm(A, ord='fro', dim=(-2, -1), keepdim=False, *, dtype=None)",
+               [](const Tensor& x, const std::string& ord, const Dims& dim, bool keepdim,
+                  OptionalDType dtype) { return matrix_norm(x, ord, dim, keepdim, dtype); });
+    api.linalg("matrix_norm(A, ord, dim=(-2, -1), keepdim=False, *, dtype=None)",
+               [](const Tensor& x, double ord, const Dims& dim, bool keepdim, OptionalDType dtype) {
+                   return matrix_norm(x, ord, dim, keepdim, dtype);
+               });
+    api.both("dist(input, other, p=2)", &dist, "vector_norm(input - other, p).");
 }
 
 }  // namespace
 
 void bind_reduce(Api& api) {
     bind_sums(api);
-    bind_logical(api);
+    bind_extremes(api);
+    bind_moments(api);
+    bind_norms(api);
 }
 
 }  // namespace deeplite

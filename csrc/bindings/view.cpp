@@ -1,6 +1,7 @@
 #include "ops/view.h"
 
 #include "bindings/bindings.h"
+#include "bindings/pybind.h"
 
 namespace deeplite {
 namespace {

@@ -5,9 +5,9 @@
 //   y[n,k,o] = bias[k] + sum over c of the group, r in kernel:
 //              w[k,c,r] * x[n, c, o*stride - pad_lo + r*dilation]      (0 outside of x)
 //
-// Padding at the high end needs no field: it is whatever `out` reaches over. A transposed convolution
-// is backward_input with the roles of x and y swapped, so it needs no kernel of its own; for its sake
-// backward_input takes a bias too.
+// Padding at the high end needs no field: it is whatever `out` reaches over. A transposed
+// convolution is backward_input with the roles of x and y swapped, so it needs no kernel of its
+// own; for its sake backward_input takes a bias too.
 #pragma once
 #include "kernels/types.h"
 

@@ -26,7 +26,8 @@ struct dl_pool_table {
     // Largest element of each window and its index; a NaN in the window wins (the last one).
     dl_pool_fn max_forward;
     dl_pool_fn adaptive_max_forward;
-    // Mean of each window. The adaptive window of output o is [floor(o*in/out), ceil((o+1)*in/out)).
+    // Mean of each window. The adaptive window of output o is [floor(o*in/out),
+    // ceil((o+1)*in/out)).
     dl_pool_fn avg_forward;
     dl_pool_fn avg_backward;
     dl_pool_fn adaptive_avg_forward;

@@ -11,8 +11,8 @@
 namespace deeplite {
 namespace {
 
-// Geometry of a convolution y = conv(x, w), shared by all three products that belong to it. The three
-// are closed under differentiation: the gradient of each is made of the other two.
+// Geometry of a convolution y = conv(x, w), shared by all three products that belong to it. The
+// three are closed under differentiation: the gradient of each is made of the other two.
 struct Geometry {
     Dims stride, padding, dilation;  // padding at the low end; the high end follows from the sizes
     int64_t groups;
@@ -34,14 +34,16 @@ Dims with_spatial(int64_t n, int64_t c, const Dims& spatial) {
     return shape;
 }
 
-// The kernel's description, filled from shapes: x [N, C, in...], w [K, C/g, kernel...], y [N, K, out...].
+// The kernel's description, filled from shapes: x [N, C, in...], w [K, C/g, kernel...], y [N, K,
+// out...].
 dl_conv describe_conv(const Geometry& g, const Dims& x, const Dims& w, const Dims& y, DType dtype) {
     dl_conv p{};
     p.dtype = int32_t(dtype);
     p.n = x[0], p.c = x[1], p.k = w[0], p.groups = g.groups;
     const int spatial = x.size() - 2;
     for (int d = 0; d < 3; ++d) {
-        const int i = d - (3 - spatial);  // dimensions that are not there come first and have size 1
+        const int i =
+            d - (3 - spatial);  // dimensions that are not there come first and have size 1
         const bool there = i >= 0;
         p.in[d] = there ? x[2 + i] : 1;
         p.kernel[d] = there ? w[2 + i] : 1;
@@ -218,9 +220,10 @@ Tensor for_rank(int spatial, const F& f) {
 void check_channels(const char* op, const Tensor& x, const Tensor& w, const Tensor& bias,
                     int64_t groups, bool transposed) {
     check<ShapeError>(groups > 0, op, ": groups must be positive, got ", groups);
-    check<ShapeError>(w.shape()[0] > 0 && w.shape()[0] % groups == 0, op,
-                      ": expected the first size of the weight to be a positive multiple of groups (",
-                      groups, "), got weight ", w.shape());
+    check<ShapeError>(
+        w.shape()[0] > 0 && w.shape()[0] % groups == 0, op,
+        ": expected the first size of the weight to be a positive multiple of groups (", groups,
+        "), got weight ", w.shape());
     const int64_t channels = transposed ? w.shape()[0] : w.shape()[1] * groups;
     check<ShapeError>(x.shape()[1] == channels, op, ": expected input with ", channels,
                       " channels (weight ", w.shape(), ", groups ", groups, "), got ", x.shape()[1],
@@ -228,8 +231,8 @@ void check_channels(const char* op, const Tensor& x, const Tensor& w, const Tens
     const int64_t outputs = transposed ? w.shape()[1] * groups : w.shape()[0];
     if (bias.defined())
         check<ShapeError>(bias.dim() == 1 && bias.shape()[0] == outputs, op,
-                          ": expected bias of shape [", outputs, "] (weight ", w.shape(), ", groups ",
-                          groups, "), got ", bias.shape());
+                          ": expected bias of shape [", outputs, "] (weight ", w.shape(),
+                          ", groups ", groups, "), got ", bias.shape());
 }
 
 // A batch of one for an input without batch dimension.
@@ -292,7 +295,8 @@ Tensor conv(int spatial, const Tensor& x, const Tensor& w, const Tensor& bias, c
         batched(op, spatial, x, w);  // ranks first: the padding comes from the weight's sizes
         for (int d = 0; d < spatial; ++d) {
             check<ShapeError>(g.stride[d] == 1, op,
-                              ": padding=\"same\" is not possible with a stride, got stride ", g.stride);
+                              ": padding=\"same\" is not possible with a stride, got stride ",
+                              g.stride);
             const int64_t total = g.dilation[d] * (w.shape()[2 + d] - 1);
             g.padding[d] = total / 2;
             pad_hi[d] = total - total / 2;
@@ -312,14 +316,15 @@ Tensor conv_transpose(int spatial, const Tensor& input, const Tensor& w, const T
     check_channels(op, x, w, bias, groups, true);
     Dims out;
     for (int d = 0; d < spatial; ++d) {
-        check<ShapeError>(extra[d] < std::max(g.stride[d], g.dilation[d]), op,
-                          ": output_padding must be smaller than stride or dilation, got output_padding ",
-                          extra, ", stride ", g.stride, ", dilation ", g.dilation);
+        check<ShapeError>(
+            extra[d] < std::max(g.stride[d], g.dilation[d]), op,
+            ": output_padding must be smaller than stride or dilation, got output_padding ", extra,
+            ", stride ", g.stride, ", dilation ", g.dilation);
         const int64_t size = (x.shape()[2 + d] - 1) * g.stride[d] - 2 * g.padding[d] +
                              g.dilation[d] * (w.shape()[2 + d] - 1) + extra[d] + 1;
-        check<ShapeError>(size > 0 && x.shape()[2 + d] > 0, op, ": the output would have size ", size,
-                          " in dimension ", 2 + d, " (input ", x.shape(), ", weight ", w.shape(),
-                          ", stride ", g.stride, ", padding ", g.padding, ")");
+        check<ShapeError>(size > 0 && x.shape()[2 + d] > 0, op, ": the output would have size ",
+                          size, " in dimension ", 2 + d, " (input ", x.shape(), ", weight ",
+                          w.shape(), ", stride ", g.stride, ", padding ", g.padding, ")");
         out.push_back(size);
     }
     const Tensor y = for_rank(spatial, [&](auto n) {
@@ -333,19 +338,22 @@ std::vector<std::string> conv_algorithms(const Tensor& x, const Tensor& w, const
                                          const std::string& pass) {
     const char* op = "conv_algorithms";
     const int spatial = w.dim() - 2;
-    check<ShapeError>(spatial >= 1 && spatial <= 3, op, ": expected weight with 3 to 5 dimensions, got ",
-                      w.shape());
+    check<ShapeError>(spatial >= 1 && spatial <= 3, op,
+                      ": expected weight with 3 to 5 dimensions, got ", w.shape());
     const Tensor xb = batched(op, spatial, x, w);
     const Geometry g = geometry(op, spatial, stride, padding, dilation, groups);
     check_channels(op, xb, w, {}, groups, false);
-    check<ValueError>(pass == "forward" || pass == "backward_input" || pass == "backward_weight", op,
-                      ": pass must be forward, backward_input or backward_weight, got ", pass);
+    check<ValueError>(pass == "forward" || pass == "backward_input" || pass == "backward_weight",
+                      op, ": pass must be forward, backward_input or backward_weight, got ", pass);
     Dims y{xb.shape()[0], w.shape()[0]};
     for (int d = 0; d < spatial; ++d)
-        y.push_back(std::max<int64_t>(0, (xb.shape()[2 + d] + 2 * g.padding[d] -
-                                          g.dilation[d] * (w.shape()[2 + d] - 1) - 1) / g.stride[d] + 1));
+        y.push_back(std::max<int64_t>(
+            0, (xb.shape()[2 + d] + 2 * g.padding[d] - g.dilation[d] * (w.shape()[2 + d] - 1) - 1) /
+                       g.stride[d] +
+                   1));
     const dl_conv p = describe_conv(g, xb.shape(), w.shape(), y, compute_dtype(x.dtype()));
-    const auto explain = kernel(op, x.device(), backend_of(x.device()).conv, &dl_conv_table::explain);
+    const auto explain =
+        kernel(op, x.device(), backend_of(x.device()).conv, &dl_conv_table::explain);
     const dl_conv_pass which = pass == "forward"          ? DL_CONV_FORWARD
                                : pass == "backward_input" ? DL_CONV_BACKWARD_INPUT
                                                           : DL_CONV_BACKWARD_WEIGHT;

@@ -4,8 +4,9 @@
 
 namespace deeplite {
 
-// x [N, C, in...] or [C, in...], w [K, C/groups, kernel...], bias [K] or undefined -> [N, K, out...].
-// `spatial` is 1, 2 or 3; stride, padding and dilation have one value or one per dimension.
+// x [N, C, in...] or [C, in...], w [K, C/groups, kernel...], bias [K] or undefined -> [N, K,
+// out...]. `spatial` is 1, 2 or 3; stride, padding and dilation have one value or one per
+// dimension.
 Tensor conv(int spatial, const Tensor& x, const Tensor& w, const Tensor& bias, const Dims& stride,
             const Dims& padding, const Dims& dilation, int64_t groups);
 // padding "valid" (none) or "same" (the output has the size of the input; stride 1 only).
@@ -17,14 +18,15 @@ Tensor conv_transpose(int spatial, const Tensor& x, const Tensor& w, const Tenso
                       const Dims& stride, const Dims& padding, const Dims& output_padding,
                       int64_t groups, const Dims& dilation);
 
-// x [N, C, H, W] -> [N, C * R * S, blocks], and the sum that goes the other way (both also unbatched).
+// x [N, C, H, W] -> [N, C * R * S, blocks], and the sum that goes the other way (both also
+// unbatched).
 Tensor unfold_blocks(const Tensor& x, const Dims& kernel, const Dims& dilation, const Dims& padding,
                      const Dims& stride);
 Tensor fold_blocks(const Tensor& columns, const Dims& output_size, const Dims& kernel,
                    const Dims& dilation, const Dims& padding, const Dims& stride);
 
-// Names of the algorithms that apply to a convolution of these sizes, best first. `pass` is "forward",
-// "backward_input" or "backward_weight". For looking behind the scenes.
+// Names of the algorithms that apply to a convolution of these sizes, best first. `pass` is
+// "forward", "backward_input" or "backward_weight". For looking behind the scenes.
 std::vector<std::string> conv_algorithms(const Tensor& x, const Tensor& w, const Dims& stride,
                                          const Dims& padding, const Dims& dilation, int64_t groups,
                                          const std::string& pass);

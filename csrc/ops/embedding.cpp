@@ -44,6 +44,7 @@ void check_weight(const char* op, const Tensor& weight, const Tensor& indices) {
 
 // The bag of every index: [M] numbers in 0..B-1.
 Tensor bag_numbers(const Tensor& offsets, int64_t m, bool include_last_offset) {
+    check_readable(offsets, "embedding_bag");
     Tensor host = to_device_raw(cast_contiguous_raw(offsets, DType::Int64), Device{});
     const int64_t* start = host.data<int64_t>();
     int64_t bags = host.numel() - (include_last_offset ? 1 : 0);

@@ -54,11 +54,4 @@ Tensor pixel_shuffle(const Tensor& x, int64_t upscale_factor);
 Tensor pixel_unshuffle(const Tensor& x, int64_t downscale_factor);
 Tensor channel_shuffle(const Tensor& x, int64_t groups);
 
-// Sliding blocks as columns: x [N, C, H, W] -> [N, C * kh * kw, L]; and their sum back. All pairs
-// (h, w).
-Tensor im2col(const Tensor& x, const Dims& kernel_size, const Dims& dilation, const Dims& padding,
-              const Dims& stride);
-Tensor col2im(const Tensor& x, const Dims& output_size, const Dims& kernel_size,
-              const Dims& dilation, const Dims& padding, const Dims& stride);
-
 }  // namespace deeplite

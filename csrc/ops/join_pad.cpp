@@ -210,6 +210,9 @@ Tensor pad(const Tensor& x, const std::vector<int64_t>& pad, const std::string& 
     check<NotImplementedError>(n >= 1 && n <= 3 && (x.dim() == n + 1 || x.dim() == n + 2),
                                "pad: ", mode, " with ", pad.size(), " paddings needs ", n + 1,
                                " or ", n + 2, " dimensions, got shape ", x.shape());
+    for (int d = x.dim() == n + 2; d < x.dim() && mode != "circular"; ++d)
+        check<ShapeError>(x.shape()[d] > 0, "pad: only the batch may be empty, got shape ",
+                          x.shape());
     Tensor y = x;
     for (int i = 0; i < n; ++i)
         y = pad_dimension(y, x.dim() - 1 - i, pad[size_t(2 * i)], pad[size_t(2 * i + 1)], mode);

@@ -38,7 +38,8 @@ void fill3(int64_t (&to)[3], const Dims& from, int64_t missing) {
 }
 
 // A description with x and y of these shapes; window fields only if there is a window.
-dl_pool describe_pool(const Dims& x, const Dims& y, int spatial, DType dtype, const Window* window) {
+dl_pool describe_pool(const Dims& x, const Dims& y, int spatial, DType dtype,
+                      const Window* window) {
     dl_pool p{};
     p.dtype = int32_t(dtype);
     p.planes = 1;
@@ -52,12 +53,13 @@ dl_pool describe_pool(const Dims& x, const Dims& y, int spatial, DType dtype, co
     return p;
 }
 
-void run_pool(const char* op, const Tensor& x, dl_pool_fn dl_pool_table::* entry, const dl_pool& p) {
+void run_pool(const char* op, const Tensor& x, dl_pool_fn dl_pool_table::* entry,
+              const dl_pool& p) {
     const Device d = x.device();
     check_status(kernel(op, d, backend_of(d).pool, entry)(&p), d, op, describe(x));
 }
 
-// ---- by index: the gradient of max pooling, its own gradient, and unpooling -----------------------
+// ---- by index: the gradient of max pooling, its own gradient, and unpooling ---------------------
 
 // y[o] = x[indices[o]] in each plane.
 struct PoolGather {
@@ -130,7 +132,7 @@ Tensor MaxUnpool<N>::forward(const Tensor& y, const Tensor& indices) const {
     return scatter_raw(info.name, y, indices, out, &dl_pool_table::scatter);
 }
 
-// ---- max pooling ----------------------------------------------------------------------------------
+// ---- max pooling --------------------------------------------------------------------------------
 
 // Values and indices of the maxima; `run` fills p's window and calls the kernel.
 template <class Run>
@@ -216,7 +218,7 @@ struct FractionalMaxPool {
     }
 };
 
-// ---- average pooling: linear, so its gradient's gradient is itself --------------------------------
+// ---- average pooling: linear, so its gradient's gradient is itself ------------------------------
 
 struct Average {
     Window window;
@@ -244,8 +246,9 @@ Tensor average_raw(const char* op, const Tensor& from, const Dims& out, const Av
         if (average) p.count_include_pad = average->count_include_pad, p.divisor = average->divisor;
         using Table = dl_pool_table;
         run_pool(op, from,
-                 average ? (Backward ? &Table::avg_backward : &Table::avg_forward)
-                         : (Backward ? &Table::adaptive_avg_backward : &Table::adaptive_avg_forward),
+                 average
+                     ? (Backward ? &Table::avg_backward : &Table::avg_forward)
+                     : (Backward ? &Table::adaptive_avg_backward : &Table::adaptive_avg_forward),
                  p);
     }
     return cast_raw(to, from.dtype());
@@ -274,8 +277,9 @@ struct AvgPool {
 template <int N, bool Backward>
 struct AdaptiveAvgPool {
     static constexpr const char* names[] = {
-        "adaptive_avg_pool1d",          "adaptive_avg_pool2d",          "adaptive_avg_pool3d",
-        "adaptive_avg_pool1d_backward", "adaptive_avg_pool2d_backward", "adaptive_avg_pool3d_backward"};
+        "adaptive_avg_pool1d",          "adaptive_avg_pool2d",
+        "adaptive_avg_pool3d",          "adaptive_avg_pool1d_backward",
+        "adaptive_avg_pool2d_backward", "adaptive_avg_pool3d_backward"};
     static constexpr OpInfo info{.name = names[N - 1 + 3 * Backward]};
     Dims out;
     void attributes(auto& v) const { v("output_size", out); }
@@ -287,10 +291,11 @@ struct AdaptiveAvgPool {
     }
 };
 
-// ---- checks ---------------------------------------------------------------------------------------
+// ---- checks -------------------------------------------------------------------------------------
 
 // Ranks, and no empty dimension but the batch.
-void check_input(const char* op, const Tensor& x, int spatial, bool floating, bool channels = true) {
+void check_input(const char* op, const Tensor& x, int spatial, bool floating,
+                 bool channels = true) {
     check<ShapeError>(x.dim() == spatial + 1 || x.dim() == spatial + 2, op,
                       ": expected input with ", spatial + 2, " dimensions, or ", spatial + 1,
                       " without a batch, got ", x.shape());
@@ -328,9 +333,10 @@ Dims window_outputs(const char* op, const Tensor& x, const Window& w, bool ceil_
                     : ceil_mode             ? (slack + w.stride[d] - 1 + w.stride[d]) / w.stride[d]
                                             : slack / w.stride[d] + 1;
         if (ceil_mode && (n - 1) * w.stride[d] >= in[d] + w.padding[d]) --n;
-        check<ShapeError>(n > 0, op, ": the kernel spans ", reach, " elements in spatial dimension ", d,
-                          ", the padded input has only ", in[d] + 2 * w.padding[d], " (input ",
-                          x.shape(), ", kernel_size ", w.kernel, ", padding ", w.padding, ")");
+        check<ShapeError>(n > 0, op, ": the kernel spans ", reach,
+                          " elements in spatial dimension ", d, ", the padded input has only ",
+                          in[d] + 2 * w.padding[d], " (input ", x.shape(), ", kernel_size ",
+                          w.kernel, ", padding ", w.padding, ")");
         out.push_back(n);
     }
     return out;
@@ -413,18 +419,20 @@ Tensor max_unpool(int spatial, const Tensor& x, const Tensor& indices, const Dim
         check_input(op, x, spatial, false);
         check<TypeError>(indices.dtype() == DType::Int64, op, ": expected int64 indices, got ",
                          indices.dtype());
-        check<ShapeError>(indices.shape() == x.shape(), op, ": expected indices of the input's shape ",
-                          x.shape(), ", got ", indices.shape());
+        check<ShapeError>(indices.shape() == x.shape(), op,
+                          ": expected indices of the input's shape ", x.shape(), ", got ",
+                          indices.shape());
         check_same_device(op, {&x, &indices});
-        check<ShapeError>(output_size.size() == spatial, op, ": expected output_size with ", spatial,
-                          " numbers, got ", output_size);
+        check<ShapeError>(output_size.size() == spatial, op, ": expected output_size with ",
+                          spatial, " numbers, got ", output_size);
         return apply(Op{window_sizes(op, "output_size", output_size, spatial, 1)}, x, indices);
     });
 }
 
 namespace {
 
-// Starts of `out` windows of size `kernel` in [0, in): steps of (in - kernel) / (out - 1), shifted by u.
+// Starts of `out` windows of size `kernel` in [0, in): steps of (in - kernel) / (out - 1), shifted
+// by u.
 void fractional_starts(double u, int64_t in, int64_t out, int64_t kernel, int64_t* starts) {
     const double step = out > 1 ? double(in - kernel) / double(out - 1) : 0;
     for (int64_t i = 0; i < out - 1; ++i)
@@ -447,11 +455,13 @@ std::array<Tensor, 2> fractional_max_pool(int spatial, const Tensor& x, const Di
         for (int d = 0; d < N; ++d)
             check<ShapeError>(out[d] + k[d] - 1 <= in[d], op, ": output_size ", out,
                               " and kernel_size ", k, " do not fit the input ", x.shape());
-        const int64_t batch = x.dim() == N + 2 ? x.shape()[0] : 1, channels = x.shape()[x.dim() - N - 1];
+        const int64_t batch = x.dim() == N + 2 ? x.shape()[0] : 1,
+                      channels = x.shape()[x.dim() - N - 1];
         check<ShapeError>(random_samples.shape() == Dims({batch, channels, N}), op,
                           ": expected random samples of shape ", Dims{batch, channels, N}, ", got ",
                           random_samples.shape());
-        const Tensor u = cast_contiguous_raw(to_device_raw(random_samples, Device{}), DType::Float64);
+        const Tensor u =
+            cast_contiguous_raw(to_device_raw(random_samples, Device{}), DType::Float64);
         if (t_recorder) t_recorder->check_readable(random_samples, op);
         for (int64_t i = 0; i < u.numel(); ++i)
             check<ValueError>(u.data<double>()[i] >= 0 && u.data<double>()[i] <= 1, op,

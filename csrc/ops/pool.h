@@ -1,5 +1,5 @@
-// Pooling over 1, 2 and 3 spatial dimensions. x is [N, C, in...] or [C, in...]; sizes are one number or
-// one per dimension; an empty stride means the kernel's.
+// Pooling over 1, 2 and 3 spatial dimensions. x is [N, C, in...] or [C, in...]; sizes are one
+// number or one per dimension; an empty stride means the kernel's.
 #pragma once
 #include "core/tensor.h"
 

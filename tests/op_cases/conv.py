@@ -92,9 +92,11 @@ def conv_errors(op: str, spatial: int, transposed: bool = False) -> Any:
     def errors() -> Iterator[Error]:
         size, three = (7, 6, 5)[:spatial], (3,) * spatial
         x, w = make((2, 4, *size)), make((4, 4, *three))
-        yield Error("ShapeError", "expected input with 3 channels", x, make((3, 3, *three)))\
-            if transposed else\
-            Error("ShapeError", "expected input with 3 channels", x, make((5, 3, *three)))
+        yield (
+            Error("ShapeError", "expected input with 3 channels", x, make((3, 3, *three)))
+            if transposed
+            else Error("ShapeError", "expected input with 3 channels", x, make((5, 3, *three)))
+        )
         yield Error("ShapeError", "expected input", make((4, *size, 1, 1)), w)
         yield Error("ShapeError", "expected input", make(size), w)
         yield Error("ShapeError", "weight with .* dimensions", x, make((4, 4)))

@@ -190,6 +190,7 @@ def _fill(key: tuple, tensors: tuple) -> tuple:
 
 
 KEY = object()
+READS = {"capture": "the shape of the result depends on values"}
 
 
 def getitem_rows():
@@ -216,7 +217,8 @@ def getitem_rows():
         yield OpCase(
             "Tensor.__getitem__", lambda inputs=inputs: (Sample(*i) for i in inputs),
             variant=variant, fn=item(*key), exact=True, dtypes=ALL,
-            skip={"layouts": "the row says the layout"} if variant == "strided" else {},
+            skip={"layouts": "the row says the layout"} if variant == "strided"
+            else READS if "mask" in variant or variant == "empty" else {},
         )  # fmt: skip
 
 
@@ -357,7 +359,7 @@ def sort_errors():
 
 def topks():
     yield Sample(make((3, 7), distinct=True), 3)
-    yield Sample(make((5, 3), distinct=True), 2, 0, largest=False)
+    yield Sample(make((5, 3), distinct=True, layout="transposed"), 2, 0, largest=False)
     yield Sample(make((2, 60), distinct=True), 40)
     yield Sample(make((2, 4), distinct=True), 4, dim=-1, largest=True, sorted=True)
     yield Sample(make((2, 4)), 0)
@@ -433,6 +435,8 @@ def consecutive():
     yield Sample(values([[1, 2], [1, 2], [0, 2]]), return_counts=True, dim=0)
 
 
+TIES = {"layouts": "expanding makes ties, whose order torch leaves open"}
+
 INPLACE_ROWS = [
     OpCase("Tensor.scatter_", scatters, scatter_errors),
     OpCase("Tensor.scatter_add_", scatter_adds, scatter_add_errors, k=lambda s: 20),
@@ -472,21 +476,26 @@ CASES = [
     OpCase("index_reduce", index_reductions),
     OpCase("index_put", index_puts, index_put_errors),
     *getitem_rows(),
-    OpCase("masked_select", masked_selects, masked_select_errors, dtypes=ALL, exact=True),
+    OpCase("masked_select", masked_selects, masked_select_errors, dtypes=ALL, exact=True,
+           skip=READS),
     OpCase("masked_scatter", masked_scatters, masked_scatter_errors, exact=True),
-    OpCase("nonzero", nonzeros, dtypes=ALL, grad=False, exact=True),
-    OpCase("nonzero", nonzero_tuples, variant="tuple", dtypes=ALL, grad=False, exact=True),
-    OpCase("argwhere", nonzeros, dtypes=ALL, grad=False, exact=True),
-    OpCase("where", nonzeros, variant="condition", dtypes=ALL, grad=False, exact=True),
+    OpCase("nonzero", nonzeros, dtypes=ALL, grad=False, exact=True,
+           skip=READS),
+    OpCase("nonzero", nonzero_tuples, variant="tuple", dtypes=ALL, grad=False, exact=True,
+           skip=READS),
+    OpCase("argwhere", nonzeros, dtypes=ALL, grad=False, exact=True,
+           skip=READS),
+    OpCase("where", nonzeros, variant="condition", dtypes=ALL, grad=False, exact=True,
+           skip=READS),
     OpCase("take", takes, take_errors, dtypes=ALL, exact=True),
     OpCase("put", puts),
     OpCase("nn.functional.embedding", embeddings, embedding_errors),
     OpCase("nn.functional.embedding", special_embeddings, variant="special",
            skip=dict.fromkeys(("gradcheck", "gradgradcheck"), "not the derivative, on purpose")),
     OpCase("nn.functional.embedding_bag", embedding_bags, embedding_bag_errors, half=False,
-           gradgrad=False),
+           skip={"gradgradcheck": "torch has none", **READS}),
     OpCase("nn.functional.one_hot", one_hots, one_hot_errors, dtypes=("int64",), grad=False,
-           exact=True),
+           exact=True, skip=READS),
     OpCase("sort", sorts, sort_errors, dtypes=NUMERIC, exact=True),
     OpCase("sort", stable_sorts, variant="stable", dtypes=NUMERIC, exact=True, grad=False),
     OpCase("sort", nan_sorts, variant="nan", exact=True, grad=False),
@@ -494,13 +503,15 @@ CASES = [
     OpCase("argsort", stable_sorts, variant="stable", dtypes=NUMERIC, exact=True, grad=False),
     OpCase("msort", lambda: (Sample(make((5, 3), distinct=True)), Sample(make(4, distinct=True))),
            dtypes=NUMERIC, exact=True),
-    OpCase("topk", topks, topk_errors, dtypes=NUMERIC, exact=True),
-    OpCase("kthvalue", kthvalues, kthvalue_errors, dtypes=NUMERIC, exact=True),
+    OpCase("topk", topks, topk_errors, dtypes=NUMERIC, exact=True, skip=TIES),
+    OpCase("kthvalue", kthvalues, kthvalue_errors, dtypes=NUMERIC, exact=True, skip=TIES),
     OpCase("searchsorted", searches, search_errors, dtypes=NUMERIC, half=False, grad=False,
            exact=True),
     OpCase("bucketize", buckets, dtypes=NUMERIC, half=False, grad=False, exact=True),
     OpCase("isin", isins, dtypes=NUMERIC, half=False, grad=False, exact=True),
-    OpCase("unique", uniques, dtypes=NUMERIC, grad=False, exact=True),
-    OpCase("unique_consecutive", consecutive, dtypes=NUMERIC, grad=False, exact=True),
+    OpCase("unique", uniques, dtypes=NUMERIC, grad=False, exact=True,
+           skip=READS),
+    OpCase("unique_consecutive", consecutive, dtypes=NUMERIC, grad=False, exact=True,
+           skip=READS),
     *INPLACE_ROWS,
 ]  # fmt: skip

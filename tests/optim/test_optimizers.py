@@ -137,7 +137,7 @@ def test_big_and_strided_parameters() -> None:
         assert not p.is_contiguous()
         results.append((array(p), array(q)))
     for a, b in zip(*results):
-        np.testing.assert_allclose(a, b, rtol=1e-12)
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-15)
 
 
 def test_groups() -> None:

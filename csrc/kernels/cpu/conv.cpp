@@ -1,5 +1,5 @@
-// Convolution: for each pass an ordered list of algorithms, best first; the first that applies runs.
-// Every list ends in the plain reference loops, which always apply.
+// Convolution: for each pass an ordered list of algorithms, best first; the first that applies
+// runs. Every list ends in the plain reference loops, which always apply.
 #include "kernels/conv.h"
 
 #include "kernels/cpu/conv_depthwise.h"
@@ -49,7 +49,7 @@ dl_status backward_input(const dl_conv& p) {
     return DL_OK;
 }
 
-// The taps outlive weight_gemm's use of slot 2 (partial sums) only outside of scratch memory.
+// The matrix product claims every slot of scratch memory, so here the taps live elsewhere.
 template <class T, dl_status (*product)(const dl_conv&, const Sliding<T>&)>
 dl_status backward_weight(const dl_conv& p) {
     const int64_t count = gemm_max(1, conv_volume(p.kernel));

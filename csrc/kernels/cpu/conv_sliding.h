@@ -1,5 +1,5 @@
-// The one product behind convolution forward and its gradient of the input: a set of taps slides over
-// planes,
+// The one product behind convolution forward and its gradient of the input: a set of taps slides
+// over planes,
 //
 //   dst[n, m, o * out_mul + out_base] = bias[m] + sum over channel, tap:
 //       w[m * w_row + channel * w_channel + tap.w] * src[n, channel, o * mul + tap.off]
@@ -116,7 +116,7 @@ Sliding<T> sliding_backward(const dl_conv& p, const int64_t phase[3], ConvTap* t
     return s;
 }
 
-// ---- patches: rows of src under a tap, as lists of copies ----------------------------------------
+// ---- patches: rows of src under a tap, as lists of copies ---------------------------------------
 
 // Grid positions [o2, o2 + len) of one row of one image, at `lane` of what is being packed.
 struct RowRun {

@@ -1,5 +1,5 @@
-// The gradient of the weights as a matrix product: dw[k, (tap, c)] = dy[k, j] @ patches[(tap, c), j]^T,
-// summed over all positions j of all images.
+// The gradient of the weights as a matrix product: dw[k, (tap, c)] = dy[k, j] @ patches[(tap, c),
+// j]^T, summed over all positions j of all images.
 #pragma once
 #include "kernels/cpu/conv_sliding.h"
 

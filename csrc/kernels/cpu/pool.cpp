@@ -1,5 +1,5 @@
-// Pooling. Rows are padded and split by stride once (planes.h), then every window is a fixed pattern
-// of contiguous vector loads, whatever the stride, the padding and the dilation.
+// Pooling. Rows are padded and split by stride once (planes.h), then every window is a fixed
+// pattern of contiguous vector loads, whatever the stride, the padding and the dilation.
 #include "kernels/pool.h"
 
 #include "kernels/cpu/parallel.h"

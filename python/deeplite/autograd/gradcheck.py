@@ -10,7 +10,7 @@ import numpy as np
 from .. import _C
 from .._C import Tensor
 from .functional import grad
-from .modes import enable_grad, no_grad
+from .modes import enable_grad
 
 __all__ = ["GradcheckError", "gradcheck", "gradgradcheck"]
 
@@ -28,8 +28,8 @@ def _differentiable(outputs: Any) -> list[Tensor]:
 
 
 def _run(fn: Callable[..., Any], inputs: Sequence[Any]) -> list[np.ndarray]:
-    with no_grad():
-        return [o.detach().numpy().copy() for o in _differentiable(fn(*inputs))]
+    # With recording on, as for the analytical side: a function may pick its outputs by requires_grad.
+    return [o.detach().numpy().copy() for o in _differentiable(fn(*inputs))]
 
 
 def _numerical(
@@ -45,7 +45,7 @@ def _numerical(
             shifted = base.copy()
             shifted[i] += sign * eps
             args = list(inputs)
-            args[index] = _C.tensor(shifted, dtype=x.dtype)
+            args[index] = _C.tensor(shifted, dtype=x.dtype, requires_grad=True)
             moved.append(_run(fn, args))
         columns.append([(hi - lo).ravel() / (2 * eps) for hi, lo in zip(*moved, strict=True)])
     outputs = len(columns[0]) if columns else 0

@@ -33,7 +33,8 @@ class IncompatibleKeys(NamedTuple):
             f"unexpected_keys={self.unexpected_keys})"
         )
 
-    __str__ = __repr__
+    def __str__(self) -> str:
+        return repr(self)
 
 
 class Change:
@@ -47,7 +48,7 @@ class BoundHook:
     """A hook that gets its module first. The module is found again after a deepcopy or pickle,
     because both copy this object along with the module."""
 
-    def __init__(self, hook: Callable[..., Any], module: Module) -> None:
+    def __init__(self, hook: Callable[..., Any], module: Any) -> None:
         self.hook, self.module = hook, module
 
     def __call__(self, *args: Any) -> Any:
@@ -186,7 +187,7 @@ def load(
     pending: list[Change] = []
     hooked: list[Module] = []
 
-    def visit(module: Module, local: Mapping[str, Any], prefix: str) -> None:
+    def visit(module: Module, local: dict[str, Any], prefix: str) -> None:
         info = {} if metadata is None else dict(metadata.get(prefix[:-1], {}))
         if assign:
             info["assign_to_params_buffers"] = True

@@ -78,7 +78,7 @@ class _ModuleSequence(Module):
 
     def append(self: T, module: Module) -> T:
         """Adds a module at the end."""
-        self.add_module(str(len(self)), module)  # type: ignore[arg-type]
+        self.add_module(str(len(self)), module)
         return self
 
     def insert(self, index: int, module: Module) -> Any:
@@ -256,7 +256,7 @@ def _pairs(owner: Any, source: Any) -> list[tuple[str, Any]]:
     for pair in pairs:
         if len(pair) != 2:
             raise ValueError(f"{type(owner).__name__}: expected (name, value) pairs, got {pair!r}")
-    return pairs  # type: ignore[return-value]
+    return pairs
 
 
 def _as_parameter(value: Any) -> Any:

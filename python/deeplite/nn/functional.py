@@ -104,6 +104,8 @@ from ._functional.pooling import (
     avg_pool1d,
     avg_pool2d,
     avg_pool3d,
+    fractional_max_pool2d,
+    fractional_max_pool3d,
     lp_pool1d,
     lp_pool2d,
     lp_pool3d,
@@ -117,7 +119,7 @@ from ._functional.pooling import (
     max_unpool2d,
     max_unpool3d,
 )
-from ._functional.resample import interpolate, upsample
+from ._functional.resample import affine_grid, grid_sample, interpolate, upsample
 from ._functional.shape import (
     channel_shuffle,
     cosine_similarity,

@@ -143,7 +143,7 @@ class Module(Hooked, Convertible):
     def __delattr__(self, name: str) -> None:
         for table in (self._parameters, self._buffers, self._modules):
             if name in table:
-                del table[name]  # type: ignore[attr-defined]
+                del table[name]
                 self._non_persistent_buffers_set.discard(name)
                 return
         object.__delattr__(self, name)
@@ -165,7 +165,7 @@ class Module(Hooked, Convertible):
         self.__dict__.pop(name, None)
         for table in (self._parameters, self._buffers, self._modules):
             if table is not keep:
-                table.pop(name, None)  # type: ignore[attr-defined]
+                table.pop(name, None)
         self._non_persistent_buffers_set.discard(name)
 
     # --- registration -------------------------------------------------------------------------

@@ -66,9 +66,6 @@ class Parameter(_Owned):
     def __init__(self, data: Tensor | None = None, requires_grad: bool = True) -> None:
         pass  # all is done in __new__
 
-    def __repr__(self) -> str:
-        return "Parameter containing:\n" + super().__repr__()
-
 
 class Buffer(_Owned):
     """A tensor that a module keeps but does not train (a running mean, say).

@@ -340,25 +340,28 @@ def gaussian_nll_loss(
         >>> F.gaussian_nll_loss(deeplite.tensor([1.0]), deeplite.tensor([0.0]), 1.0)
         tensor(0.5000)
     """
-    if not isinstance(var, Tensor):
-        if var < 0:
-            raise ValueError(f"gaussian_nll_loss: var must not be negative, got {var}")
-        var = core.full_like(input, var)
-    if var.shape != input.shape:
-        if tuple(input.shape[:-1]) == tuple(var.shape):
-            var = var.unsqueeze(-1)
-        elif input.dim() != var.dim() or any(
-            v not in (1, n) for v, n in zip(var.shape, input.shape)
-        ):
-            raise ValueError(
-                f"gaussian_nll_loss: var of shape {tuple(var.shape)} does not fit the input "
-                f"{tuple(input.shape)}"
-            )
-    if bool((var < 0).any()):
-        raise ValueError("gaussian_nll_loss: var has negative entries")
+    variance = _variance(input, var)
     # The clamp is a constant for gradients: a variance below eps still learns.
-    clamped = var + (var.detach().clamp_min(eps) - var.detach())
+    clamped = variance + (variance.detach().clamp_min(eps) - variance.detach())
     loss = 0.5 * (clamped.log() + (input - target) ** 2 / clamped)
     if full:
         loss = loss + 0.5 * math.log(2 * math.pi)
     return reduced("gaussian_nll_loss", loss, reduction)
+
+
+def _variance(input: Tensor, var: Tensor | float) -> Tensor:
+    """The variances as a tensor that broadcasts to the input; see :func:`gaussian_nll_loss`."""
+    variance: Tensor = var if isinstance(var, Tensor) else core.full_like(input, var)
+    if variance.shape != input.shape:
+        if tuple(input.shape[:-1]) == tuple(variance.shape):
+            variance = variance.unsqueeze(-1)
+        elif input.dim() != variance.dim() or any(
+            v not in (1, n) for v, n in zip(variance.shape, input.shape)
+        ):
+            raise ValueError(
+                f"gaussian_nll_loss: var of shape {tuple(variance.shape)} does not fit the input "
+                f"{tuple(input.shape)}"
+            )
+    if bool((variance < 0).any()):
+        raise ValueError("gaussian_nll_loss: var has negative entries")
+    return variance

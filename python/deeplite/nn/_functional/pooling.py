@@ -433,3 +433,77 @@ def lp_pool3d(
         (1, 1, 1, 1, 1)
     """
     return _lp_pool(3, input, norm_type, kernel_size, stride, ceil_mode)
+
+
+def _fractional_max_pool(
+    n: int,
+    input: Tensor,
+    kernel_size: Size,
+    output_size: Any,
+    output_ratio: Any,
+    return_indices: bool,
+    samples: Tensor | None,
+) -> Any:
+    name = f"fractional_max_pool{n}d"
+    if (output_size is None) == (output_ratio is None):
+        raise ValueError(f"{name}: expected one of output_size and output_ratio")
+    if output_size is None:
+        ratios = _each(output_ratio, n)
+        if not all(0 < ratio < 1 for ratio in ratios):
+            raise ValueError(f"{name}: output_ratio must lie between 0 and 1, got {output_ratio}")
+        output_size = tuple(int(size * r) for size, r in zip(input.shape[-n:], ratios))
+    if samples is None:
+        batch = input.shape[0] if input.dim() == n + 2 else 1
+        samples = core.rand((batch, input.shape[-n - 1], n), dtype=input.dtype, device=input.device)
+    result = getattr(core, name)(input, kernel_size, output_size, samples)
+    return result if return_indices else result[0]
+
+
+def fractional_max_pool2d(
+    input: Tensor,
+    kernel_size: Size,
+    output_size: Any = None,
+    output_ratio: Any = None,
+    return_indices: bool = False,
+    _random_samples: Tensor | None = None,
+) -> Any:
+    """Maxima of windows at pseudo-random places (Graham, "Fractional Max-Pooling", 2014).
+
+    Args:
+        input: ``[N, C, H, W]`` or ``[C, H, W]``.
+        output_size: size of the result; or give ``output_ratio``, its part of the input's size.
+        return_indices: also return where each maximum is.
+
+    Raises:
+        ShapeError: windows of this size do not fit that often.
+
+    Example:
+        >>> u = deeplite.zeros(1, 1, 2)
+        >>> x = deeplite.zeros(1, 1, 8, 8)
+        >>> tuple(F.fractional_max_pool2d(x, 2, output_size=5, _random_samples=u).shape)
+        (1, 1, 5, 5)
+    """
+    return _fractional_max_pool(
+        2, input, kernel_size, output_size, output_ratio, return_indices, _random_samples
+    )
+
+
+def fractional_max_pool3d(
+    input: Tensor,
+    kernel_size: Size,
+    output_size: Any = None,
+    output_ratio: Any = None,
+    return_indices: bool = False,
+    _random_samples: Tensor | None = None,
+) -> Any:
+    """Fractional max pooling over three dimensions; see :func:`fractional_max_pool2d`.
+
+    Example:
+        >>> u = deeplite.zeros(1, 1, 3)
+        >>> x = deeplite.zeros(1, 1, 8, 8, 8)
+        >>> tuple(F.fractional_max_pool3d(x, 2, output_size=5, _random_samples=u).shape)
+        (1, 1, 5, 5, 5)
+    """
+    return _fractional_max_pool(
+        3, input, kernel_size, output_size, output_ratio, return_indices, _random_samples
+    )

@@ -114,29 +114,6 @@ def pairwise_distance(
     return (x1 - x2 + eps).norm(p, -1, keepdim=keepdim)
 
 
-def _embedding_table(
-    input: Tensor, weight: Tensor, padding_idx: int | None, max_norm: float | None, p: float
-) -> int:
-    """Checks ``padding_idx`` (-1: none) and renormalises the used rows in place."""
-    rows = weight.shape[0]
-    if padding_idx is None:
-        padding_idx = -1
-    elif not -rows <= padding_idx < rows:
-        raise ValueError(f"embedding: padding_idx {padding_idx} is not in [-{rows}, {rows})")
-    else:
-        padding_idx %= rows
-    if max_norm is not None:
-        import deeplite
-
-        with deeplite.no_grad():
-            used = input.reshape(-1).unique()
-            vectors = weight[used]
-            norms = vectors.norm(p, -1, keepdim=True)
-            factor = core.where(norms > max_norm, max_norm / (norms + 1e-7), core.ones_like(norms))
-            weight.index_copy_(0, used, vectors * factor)
-    return padding_idx
-
-
 def embedding(
     input: Tensor,
     weight: Tensor,
@@ -168,8 +145,9 @@ def embedding(
         tensor([[2.],
                 [1.]])
     """
-    padding = _embedding_table(input, weight, padding_idx, max_norm, norm_type)
-    return core.embedding(weight, input, padding, scale_grad_by_freq, sparse)
+    return core.embedding(
+        input, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse
+    )
 
 
 def embedding_bag(
@@ -185,7 +163,7 @@ def embedding_bag(
     include_last_offset: bool = False,
     padding_idx: int | None = None,
 ) -> Tensor:
-    """Sums, means or maxima of bags of rows of ``weight``, without storing the single rows.
+    """Sums, means or maxima of bags of rows of ``weight``.
 
     Args:
         input: indices ``[B, n]`` (B bags of equal size), or ``[n]`` with ``offsets``.
@@ -208,28 +186,7 @@ def embedding_bag(
         >>> F.embedding_bag(deeplite.tensor([[0, 2]]), w, mode="sum")
         tensor([[5.]])
     """
-    if input.dim() == 2:
-        if offsets is not None:
-            raise ValueError("embedding_bag: offsets are for 1-d input, the input is 2-d")
-        bags, length = input.shape
-        offsets = core.arange(0, bags * length, max(length, 1), dtype=input.dtype)
-        if length == 0:
-            offsets = core.zeros((bags,), dtype=input.dtype)
-        input = input.reshape(-1)
-        if per_sample_weights is not None:
-            per_sample_weights = per_sample_weights.reshape(-1)
-    elif input.dim() != 1:
-        raise ValueError(f"embedding_bag: input must be 1-d or 2-d, got {tuple(input.shape)}")
-    elif offsets is None or offsets.dim() != 1:
-        raise ValueError("embedding_bag: a 1-d input needs 1-d offsets")
-    if mode not in ("sum", "mean", "max"):
-        raise ValueError(f"embedding_bag: mode must be sum, mean or max, got {mode!r}")
-    if per_sample_weights is not None and mode != "sum":
-        raise NotImplementedError("embedding_bag: per_sample_weights need mode='sum'")
-    padding = _embedding_table(input, weight, padding_idx, max_norm, norm_type)
-    code = ("sum", "mean", "max").index(mode)
-    result = core.embedding_bag(
-        weight, input, offsets, scale_grad_by_freq, code, sparse, per_sample_weights,
-        include_last_offset, None if padding < 0 else padding,
+    return core.embedding_bag(
+        input, weight, offsets, max_norm, norm_type, scale_grad_by_freq, mode, sparse,
+        per_sample_weights, include_last_offset, padding_idx,
     )  # fmt: skip
-    return result[0]
