@@ -8,9 +8,9 @@ namespace deeplite {
 namespace {
 
 bool compute_contiguous(const TensorImpl& t) {
+    if (t.numel == 0) return true;
     int64_t expect = 1;
     for (int i = t.shape.size() - 1; i >= 0; --i) {
-        if (t.shape[i] == 0) return true;
         if (t.shape[i] == 1) continue;
         if (t.strides[i] != expect) return false;
         expect *= t.shape[i];

@@ -69,14 +69,28 @@ int Recorder::add_value(const Tensor& t, Graph::Kind kind) {
     graph_.values.push_back(
         {kind, t.shape(), t.dtype(), t.device(), kind == Graph::Kind::constant ? t : Tensor{}});
     ids_[t.impl()] = id;
+    by_storage_.emplace(t.impl()->storage.get(), t);
     alive_.push_back(t);
     return id;
 }
 
+int Recorder::find(const Tensor& t) const {
+    if (auto it = ids_.find(t.impl()); it != ids_.end()) return it->second;
+    // The same view made anew: what autograd saved for backward comes back as another object.
+    auto [first, last] = by_storage_.equal_range(t.impl()->storage.get());
+    for (; first != last; ++first) {
+        const Tensor& known = first->second;
+        if (known.offset() == t.offset() && known.dtype() == t.dtype() &&
+            known.shape() == t.shape() && known.strides() == t.strides())
+            return ids_.at(known.impl());
+    }
+    return -1;
+}
+
 int Recorder::value_of(const Tensor& t) {
     if (!t.defined()) return -1;
-    auto it = ids_.find(t.impl());
-    return it != ids_.end() ? it->second : add_value(t, Graph::Kind::constant);
+    int id = find(t);
+    return id >= 0 ? id : add_value(t, Graph::Kind::constant);
 }
 
 void Recorder::record(std::shared_ptr<const RecordedOp> op, std::span<const Tensor> inputs,
@@ -100,8 +114,8 @@ Graph Recorder::finish(const TensorList& outputs) {
 }
 
 void Recorder::check_readable(const Tensor& t, const char* op) const {
-    auto it = ids_.find(t.impl());
-    check(it == ids_.end() || graph_.values[size_t(it->second)].kind == Graph::Kind::constant, op,
+    int id = find(t);
+    check(id < 0 || graph_.values[size_t(id)].kind == Graph::Kind::constant, op,
           ": cannot read the value of a tensor while it is being captured (", describe(t),
           "); a replay could not repeat what Python decides from it");
 }

@@ -68,10 +68,12 @@ class Recorder {
     void check_readable(const Tensor& t, const char* op) const;
 
  private:
+    int find(const Tensor& t) const;  // -1 when not seen so far
     int value_of(const Tensor& t);  // known, or a new constant
     int add_value(const Tensor& t, Graph::Kind kind);
     Graph graph_;
     std::unordered_map<TensorImpl*, int> ids_;
+    std::unordered_multimap<Storage*, Tensor> by_storage_;
     TensorList alive_;  // keeps every recorded tensor, so that no address is used twice
     Recorder* outer_;
 };
