@@ -111,8 +111,12 @@ struct MaskedFill {
         check<ShapeError>(value.dim() == 0,
                           "masked_fill: value must be a number or a 0-dim tensor, ", "got shape ",
                           value.shape());
-        check(can_cast(value.dtype(), x.dtype()), "masked_fill: value of dtype ", value.dtype(),
-              " cannot be converted to ", x.dtype());
+        if (value.impl()->wrapped_number && is_integral(x.dtype())) {
+            double v = load_double(value.raw(), value.dtype());
+            const double top = std::ldexp(1.0, int(itemsize(x.dtype())) * 8 - is_signed(x.dtype()));
+            check(v < top && v >= (is_signed(x.dtype()) ? -top : 0.0), "masked_fill: value ", v,
+                  " cannot be converted to ", x.dtype(), " without overflow");
+        }
     }
     static dl_map_fn kernel_for(const Tensor& x) {
         return ternary_kernel("masked_fill", x, DL_TERNARY_WHERE);
@@ -294,6 +298,7 @@ Tensor isclose(const Tensor& a, const Tensor& b, double rtol, double atol, bool 
 }
 
 bool allclose(const Tensor& a, const Tensor& b, double rtol, double atol, bool equal_nan) {
+    check(a.dtype() == b.dtype(), "allclose: ", a.dtype(), " did not match ", b.dtype());
     GradMode off(false);
     return all_true(isclose(a, b, rtol, atol, equal_nan), "allclose");
 }
