@@ -48,6 +48,7 @@ def has_in_place_form(case: OpCase) -> bool:
     return (
         case in PLAIN
         and hasattr(lib.Tensor, case.name + "_")
+        and hasattr(torch.Tensor, case.name + "_")
         and f"Tensor.{case.name}_" not in {c.name for c in CASES}
     )
 

@@ -94,7 +94,15 @@ void bind_binary(Api& api) {
     api.both("heaviside(input, values)", [](T1 a, T1 b) { return heaviside(a, b); });
     api.both("gcd(input, other)", [](T1 a, T1 b) { return gcd(a, b); });
     api.both("lcm(input, other)", [](T1 a, T1 b) { return lcm(a, b); });
-    api.method("atan2_(self, other)", [](Self a, T1 b) -> Tensor { return copy_(a, atan2(a, b)); });
+    api.method("atan2_(self, other)", [](Self a, In b) -> Tensor { return atan2_(a, b); });
+    api.method("hypot_(self, other)", [](Self a, In b) -> Tensor { return hypot_(a, b); });
+    api.method("copysign_(self, other)", [](Self a, In b) -> Tensor { return copysign_(a, b); });
+    api.method("xlogy_(self, other)", [](Self a, In b) -> Tensor { return xlogy_(a, b); });
+    api.method("nextafter_(self, other)", [](Self a, In b) -> Tensor { return nextafter_(a, b); });
+    api.method("gcd_(self, other)", [](Self a, In b) -> Tensor { return gcd_(a, b); });
+    api.method("lcm_(self, other)", [](Self a, In b) -> Tensor { return lcm_(a, b); });
+    api.method("heaviside_(self, values)", [](Self a, In b) -> Tensor { return heaviside_(a, b); });
+    api.alias("arctan2_", "atan2_");
     api.both("addcmul(input, tensor1, tensor2, *, value=1)",
              [](T1 x, T1 a, T1 b, double v) { return addcmul(x, a, b, v); });
     api.method("addcmul_(self, tensor1, tensor2, *, value=1)",
@@ -174,7 +182,7 @@ void bind_logic(Api& api) {
 }
 
 void bind_choice(Api& api) {
-    api.both("where(condition, input, other)", [](T1 c, In a, In b) { return where(c, a, b); });
+    api.fn("where(condition, input, other)", [](T1 c, In a, In b) { return where(c, a, b); });
     api.method("where(self, condition, other)", [](Self a, T1 c, In b) { return where(c, a, b); });
     api.both("masked_fill(input, mask, value)",
              [](T1 x, T1 mask, In value) { return masked_fill(x, mask, value.tensor); });

@@ -15,6 +15,7 @@ void bind_activations(Api& api) {
     api.nn("relu_(input)", &relu_);
     api.nn("relu6(input, inplace=False)",
            [](T1 x, bool inplace) -> Tensor { return inplace ? hardtanh_(x, 0, 6) : relu6(x); });
+    api.nn("relu6_(input)", [](T1 x) -> Tensor { return hardtanh_(x, 0, 6); });
     api.nn("hardtanh(input, min_val=-1.0, max_val=1.0, inplace=False)",
            [](T1 x, double lo, double hi, bool inplace) -> Tensor {
                return inplace ? hardtanh_(x, lo, hi) : hardtanh(x, lo, hi);
@@ -39,13 +40,17 @@ void bind_activations(Api& api) {
     api.fn("selu(input)", &selu);
     api.fn("celu(input, alpha=1.0)", &celu);
     api.nn("gelu(input, approximate='none')", &gelu);
+    api.nn("silu_(input)", &silu_);
     api.nn("silu(input, inplace=False)",
            [](T1 x, bool inplace) -> Tensor { return inplace ? silu_(x) : silu(x); });
+    api.nn("mish_(input)", &mish_);
     api.nn("mish(input, inplace=False)",
            [](T1 x, bool inplace) -> Tensor { return inplace ? mish_(x) : mish(x); });
     api.nn("softplus(input, beta=1.0, threshold=20.0)", &softplus);
+    api.nn("hardswish_(input)", &hardswish_);
     api.nn("hardswish(input, inplace=False)",
            [](T1 x, bool inplace) -> Tensor { return inplace ? hardswish_(x) : hardswish(x); });
+    api.nn("hardsigmoid_(input)", &hardsigmoid_);
     api.nn("hardsigmoid(input, inplace=False)",
            [](T1 x, bool inplace) -> Tensor { return inplace ? hardsigmoid_(x) : hardsigmoid(x); });
     api.nn("softsign(input)", &softsign);

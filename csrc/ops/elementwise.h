@@ -1,5 +1,6 @@
-// Elementwise ops: arithmetic, comparison, pointwise mathematics, activations. Torch's names, parameter
-// order, promotion and broadcasting. A trailing _ works in place and returns its first argument.
+// Elementwise ops: arithmetic, comparison, pointwise mathematics, activations. Torch's names,
+// parameter order, promotion and broadcasting. A trailing _ works in place and returns its first
+// argument.
 #pragma once
 #include <optional>
 #include <span>
@@ -55,6 +56,14 @@ Tensor logaddexp2(const Tensor& a, const Tensor& b);
 Tensor heaviside(const Tensor& x, const Tensor& values);
 Tensor gcd(const Tensor& a, const Tensor& b);
 Tensor lcm(const Tensor& a, const Tensor& b);
+const Tensor& atan2_(const Tensor& self, const Tensor& b);
+const Tensor& hypot_(const Tensor& self, const Tensor& b);
+const Tensor& copysign_(const Tensor& self, const Tensor& b);
+const Tensor& xlogy_(const Tensor& self, const Tensor& b);
+const Tensor& nextafter_(const Tensor& self, const Tensor& b);
+const Tensor& gcd_(const Tensor& self, const Tensor& b);
+const Tensor& lcm_(const Tensor& self, const Tensor& b);
+const Tensor& heaviside_(const Tensor& self, const Tensor& b);
 
 Tensor addcmul(const Tensor& x, const Tensor& a, const Tensor& b, double value = 1);
 Tensor addcdiv(const Tensor& x, const Tensor& a, const Tensor& b, double value = 1);

@@ -35,6 +35,16 @@ void check_alpha(const char* op, double alpha, const Tensor& a, const Tensor& b)
     check(is_floating(t) || alpha == std::trunc(alpha), op,
           ": for integral tensors alpha must not be ", "a floating point number, got ", alpha);
 }
+bool is_number(const Tensor& t) { return t.impl()->wrapped_number; }
+double number(const Tensor& t) { return load_double(t.raw(), t.dtype()); }
+// Of plain numbers the result is a number again, in full precision.
+Tensor log_of(const Tensor& x) {
+    return is_number(x) ? wrapped_number(std::log(number(x))) : log(x);
+}
+Tensor one_minus(const Tensor& x) {
+    return is_number(x) ? wrapped_number(1 - number(x)) : rsub(x, wrapped_number(1.0));
+}
+
 Tensor scaled(const Tensor& x, double alpha) { return alpha == 1 ? x : mul(x, alpha); }
 
 struct Add {
@@ -64,10 +74,12 @@ struct Sub {
     static void check_bool(const Tensor& a, const Tensor& b) {
         bool one = a.dtype() == DType::Bool || b.dtype() == DType::Bool;
         bool both = a.dtype() == DType::Bool && b.dtype() == DType::Bool;
-        check(!both,
-              "sub: subtraction of two bool tensors is not supported; use ^ or logical_xor()");
+        check(
+            !both,
+            "sub, rsub: subtraction of two bool tensors is not supported; use ^ or logical_xor()");
         check(!one,
-              "sub: subtraction with a bool tensor is not supported; to invert a mask use ~ or ",
+              "sub, rsub: subtraction with a bool tensor is not supported; to invert a mask use ~ "
+              "or ",
               "logical_not()");
     }
     Tensor forward(const Tensor& a, const Tensor& b) const {
@@ -225,7 +237,7 @@ struct Pow {
         }
         if (c.needs(1)) {  // 0^b is 0 near every b > 0
             Tensor flat = logical_and(eq(a, 0.0), ge(b, 0.0));
-            g[1] = reduce_to(masked_fill(mul(dy, mul(c.out(0), log(a))), flat, 0.0), c, 1);
+            g[1] = reduce_to(masked_fill(mul(dy, mul(c.out(0), log_of(a))), flat, 0.0), c, 1);
         }
         return g;
     }
@@ -306,7 +318,7 @@ using Copysign = Smooth<"copysign", DL_BINARY_COPYSIGN, true,
 using Xlogy = Smooth<"xlogy", DL_BINARY_XLOGY, true,
                      [](T3 dy, T3 a, T3 b) {
                          Tensor flat = logical_and(eq(a, 0.0), le(b, 0.0));
-                         return masked_fill(mul(dy, log(b)), flat, 0.0);
+                         return masked_fill(mul(dy, log_of(b)), flat, 0.0);
                      },
                      [](T3 dy, T3 a, T3 b) { return mul(dy, div(a, b)); }>;
 using LogAddExp = Smooth<"logaddexp", DL_BINARY_LOGADDEXP, true,
@@ -407,18 +419,16 @@ struct Lerp {
     Grads backward(const Ctx& c, const Tensor& dy) const {
         Grads g(3);
         Tensor w = c.in(2);
-        if (c.needs(0)) g[0] = reduce_to(mul(dy, rsub(w, wrapped_number(1.0))), c, 0);
+        if (c.needs(0)) g[0] = reduce_to(mul(dy, one_minus(w)), c, 0);
         if (c.needs(1)) g[1] = reduce_to(mul(dy, w), c, 1);
         if (c.needs(2)) g[2] = reduce_to(mul(dy, sub(c.in(1), c.in(0))), c, 2);
         return g;
     }
 };
 
-bool is_number(const Tensor& t) { return t.impl()->wrapped_number; }
 bool power_by_number(const Tensor& a, const Tensor& b) {
     return is_number(b) && !is_number(a) && is_floating(result_type(a, b));
 }
-double number(const Tensor& t) { return load_double(t.raw(), t.dtype()); }
 
 bool is_floor(const char* op, const std::string& mode) {
     check(mode == "floor" || mode == "trunc", op,
@@ -504,6 +514,31 @@ Tensor gcd(const Tensor& a, const Tensor& b) {
 }
 Tensor lcm(const Tensor& a, const Tensor& b) {
     return apply(Discrete<"lcm", DL_BINARY_LCM>{}, a, b);
+}
+
+const Tensor& atan2_(const Tensor& self, const Tensor& b) {
+    return apply_inplace(Atan2{}, self, b);
+}
+const Tensor& hypot_(const Tensor& self, const Tensor& b) {
+    return apply_inplace(Hypot{}, self, b);
+}
+const Tensor& copysign_(const Tensor& self, const Tensor& b) {
+    return apply_inplace(Copysign{}, self, b);
+}
+const Tensor& xlogy_(const Tensor& self, const Tensor& b) {
+    return apply_inplace(Xlogy{}, self, b);
+}
+const Tensor& nextafter_(const Tensor& self, const Tensor& b) {
+    return apply_inplace(Discrete<"nextafter", DL_BINARY_NEXTAFTER>{}, self, b);
+}
+const Tensor& gcd_(const Tensor& self, const Tensor& b) {
+    return apply_inplace(Discrete<"gcd", DL_BINARY_GCD>{}, self, b);
+}
+const Tensor& lcm_(const Tensor& self, const Tensor& b) {
+    return apply_inplace(Discrete<"lcm", DL_BINARY_LCM>{}, self, b);
+}
+const Tensor& heaviside_(const Tensor& self, const Tensor& b) {
+    return apply_inplace(Discrete<"heaviside", DL_BINARY_HEAVISIDE>{}, self, b);
 }
 
 Tensor addcmul(const Tensor& x, const Tensor& a, const Tensor& b, double value) {

@@ -111,8 +111,12 @@ struct MaskedFill {
         check<ShapeError>(value.dim() == 0,
                           "masked_fill: value must be a number or a 0-dim tensor, ", "got shape ",
                           value.shape());
-        check(can_cast(value.dtype(), x.dtype()), "masked_fill: value of dtype ", value.dtype(),
-              " cannot be converted to ", x.dtype());
+        if (value.impl()->wrapped_number && is_integral(x.dtype())) {
+            double v = load_double(value.raw(), value.dtype());
+            const double top = std::ldexp(1.0, int(itemsize(x.dtype())) * 8 - is_signed(x.dtype()));
+            check(v < top && v >= (is_signed(x.dtype()) ? -top : 0.0), "masked_fill: value ", v,
+                  " cannot be converted to ", x.dtype(), " without overflow");
+        }
     }
     static dl_map_fn kernel_for(const Tensor& x) {
         return ternary_kernel("masked_fill", x, DL_TERNARY_WHERE);
@@ -280,10 +284,12 @@ const Tensor& logical_not_(const Tensor& self) {
     return apply_inplace(Test<"logical_not", DL_UNARY_LOGICAL_NOT>{}, self);
 }
 
-Tensor isclose(const Tensor& a, const Tensor& b, double rtol, double atol, bool equal_nan) {
-    check(a.dtype() == b.dtype(), "isclose: ", a.dtype(), " did not match ", b.dtype());
-    check(rtol >= 0 && atol >= 0, "isclose: rtol and atol must be non-negative, got ", rtol,
-          " and ", atol);
+namespace {
+Tensor close_to(const char* op, const Tensor& a, const Tensor& b, double rtol, double atol,
+                bool equal_nan) {
+    check(a.dtype() == b.dtype(), op, ": ", a.dtype(), " did not match ", b.dtype());
+    check(rtol >= 0 && atol >= 0, op, ": rtol and atol must be non-negative, got ", rtol, " and ",
+          atol);
     Tensor close = eq(a, b);
     if (equal_nan) close = logical_or(close, logical_and(isnan(a), isnan(b)));
     if (rtol == 0 && atol == 0) return close;
@@ -292,10 +298,15 @@ Tensor isclose(const Tensor& a, const Tensor& b, double rtol, double atol, bool 
     Tensor allowed = add(abs(mul(y, rtol)), atol), actual = abs(sub(x, y));
     return logical_or(close, logical_and(isfinite(actual), le(actual, allowed)));
 }
+}  // namespace
+
+Tensor isclose(const Tensor& a, const Tensor& b, double rtol, double atol, bool equal_nan) {
+    return close_to("isclose", a, b, rtol, atol, equal_nan);
+}
 
 bool allclose(const Tensor& a, const Tensor& b, double rtol, double atol, bool equal_nan) {
     GradMode off(false);
-    return all_true(isclose(a, b, rtol, atol, equal_nan), "allclose");
+    return all_true(close_to("allclose", a, b, rtol, atol, equal_nan), "allclose");
 }
 
 bool equal(const Tensor& a, const Tensor& b) {

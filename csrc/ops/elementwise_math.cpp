@@ -121,10 +121,10 @@ Tensor trigamma(T1 x) {
         z = one_plus(z);
     }
     Tensor r = reciprocal(z), r2 = square(r);
-    // 1/z + 1/2z^2 + 1/6z^3 - 1/30z^5 + 1/42z^7 - 1/30z^9
-    Tensor series = add(mul(r2, -1. / 30), 1. / 42);
-    series = add(mul(mul(series, r2), 1.), -1. / 30);
-    series = add(mul(series, r2), 1. / 6);
+    // 1/z + 1/2z^2 + sum of B(2k) / z^(2k+1)
+    const double bernoulli[] = {7. / 6, -691. / 2730, 5. / 66, -1. / 30, 1. / 42, -1. / 30, 1. / 6};
+    Tensor series = zeros_like(z);
+    for (double b : bernoulli) series = add(mul(series, r2), b);
     series = add(mul(mul(series, r2), r), add(r, mul(r2, 0.5)));
     total = add(total, series);
     const double pi = 3.14159265358979323846;
