@@ -284,10 +284,12 @@ const Tensor& logical_not_(const Tensor& self) {
     return apply_inplace(Test<"logical_not", DL_UNARY_LOGICAL_NOT>{}, self);
 }
 
-Tensor isclose(const Tensor& a, const Tensor& b, double rtol, double atol, bool equal_nan) {
-    check(a.dtype() == b.dtype(), "isclose: ", a.dtype(), " did not match ", b.dtype());
-    check(rtol >= 0 && atol >= 0, "isclose: rtol and atol must be non-negative, got ", rtol,
-          " and ", atol);
+namespace {
+Tensor close_to(const char* op, const Tensor& a, const Tensor& b, double rtol, double atol,
+                bool equal_nan) {
+    check(a.dtype() == b.dtype(), op, ": ", a.dtype(), " did not match ", b.dtype());
+    check(rtol >= 0 && atol >= 0, op, ": rtol and atol must be non-negative, got ", rtol, " and ",
+          atol);
     Tensor close = eq(a, b);
     if (equal_nan) close = logical_or(close, logical_and(isnan(a), isnan(b)));
     if (rtol == 0 && atol == 0) return close;
@@ -296,11 +298,16 @@ Tensor isclose(const Tensor& a, const Tensor& b, double rtol, double atol, bool 
     Tensor allowed = add(abs(mul(y, rtol)), atol), actual = abs(sub(x, y));
     return logical_or(close, logical_and(isfinite(actual), le(actual, allowed)));
 }
+}  // namespace
+
+Tensor isclose(const Tensor& a, const Tensor& b, double rtol, double atol, bool equal_nan) {
+    return close_to("isclose", a, b, rtol, atol, equal_nan);
+}
 
 bool allclose(const Tensor& a, const Tensor& b, double rtol, double atol, bool equal_nan) {
     check(a.dtype() == b.dtype(), "allclose: ", a.dtype(), " did not match ", b.dtype());
     GradMode off(false);
-    return all_true(isclose(a, b, rtol, atol, equal_nan), "allclose");
+    return all_true(close_to("allclose", a, b, rtol, atol, equal_nan), "allclose");
 }
 
 bool equal(const Tensor& a, const Tensor& b) {

@@ -31,7 +31,17 @@ newaxis = None
 
 # Subpackages and functions that are imported when first touched.
 _LAZY_MODULES = {
-    "autograd", "backends", "data", "linalg", "models", "nn", "ops", "optim", "random", "testing", "utils",
+    "autograd",
+    "backends",
+    "data",
+    "linalg",
+    "models",
+    "nn",
+    "ops",
+    "optim",
+    "random",
+    "testing",
+    "utils",
 }
 _LAZY_NAMES = {
     "save": "serialization",
@@ -62,7 +72,31 @@ if TYPE_CHECKING:
     from .serialization import load, save
 
 __all__ = [
-    "Graph", "__version__", "autograd", "backends", "capture", "data", "e", "enable_grad", "fork_rng",
-    "get_rng_state", "inf", "inference_mode", "linalg", "load", "models", "nan", "newaxis", "nn", "no_grad",
-    "optim", "pi", "random", "save", "set_grad_enabled", "set_printoptions", "set_rng_state", "utils",
+    "Graph",
+    "__version__",
+    "autograd",
+    "backends",
+    "capture",
+    "data",
+    "e",
+    "enable_grad",
+    "fork_rng",
+    "get_rng_state",
+    "inf",
+    "inference_mode",
+    "linalg",
+    "load",
+    "models",
+    "nan",
+    "newaxis",
+    "nn",
+    "no_grad",
+    "optim",
+    "pi",
+    "random",
+    "save",
+    "set_grad_enabled",
+    "set_printoptions",
+    "set_rng_state",
+    "utils",
 ]

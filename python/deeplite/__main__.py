@@ -68,7 +68,7 @@ def info() -> int:
         "python": platform.python_version(),
         "numpy": numpy.__version__,
         "machine": f"{platform.system()} {platform.machine()}",
-        "instruction set": deeplite.backends.cpu.capability(),
+        "instruction set": f"{deeplite.backends.cpu.isa()} of {deeplite.backends.cpu.capability()}",
         "threads": str(deeplite.get_num_threads()),
     }
     for key, value in facts.items():

@@ -10,7 +10,7 @@ from ._C import Tensor
 
 
 class RemovableHandle:
-    """What registering a hook returns: ``remove()`` takes the hook off again; also a context manager."""
+    """What registering a hook returns: ``remove()`` takes it off again; also a context manager."""
 
     def __init__(self, remove: Callable[[], None]) -> None:
         self._remove: Callable[[], None] | None = remove
@@ -28,8 +28,8 @@ class RemovableHandle:
 
 
 def _register_hook(self: Any, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
-    """Calls ``hook(grad)`` whenever a gradient of this tensor is computed; a tensor it returns takes
-    the gradient's place."""
+    """Calls ``hook(grad)`` whenever a gradient of this tensor is computed; a tensor it returns
+    takes the gradient's place."""
     key = self._add_hook(hook)
     return RemovableHandle(lambda: self._remove_hook(key))
 
@@ -47,8 +47,8 @@ def _register_post_accumulate_grad_hook(
 
 
 def _node_register_hook(self: Any, hook: Callable[..., Any]) -> RemovableHandle:
-    """Calls ``hook(grad_inputs, grad_outputs)`` after this node ran; a tuple it returns replaces the
-    gradients of the inputs."""
+    """Calls ``hook(grad_inputs, grad_outputs)`` after this node ran; a tuple it returns replaces
+    the gradients of the inputs."""
     key = self._register_hook(hook)
     return RemovableHandle(lambda: self._remove_hook(key))
 
@@ -104,7 +104,6 @@ def _reversed(self: Any) -> Any:
     return self.flip(0) if self.dim() else self
 
 
-
 def install(tensor_type: Any) -> None:
     tensor_type.register_hook = _register_hook
     tensor_type.register_post_accumulate_grad_hook = _register_post_accumulate_grad_hook
@@ -114,4 +113,4 @@ def install(tensor_type: Any) -> None:
     tensor_type.__format__ = _format
     tensor_type.__contains__ = _contains
     tensor_type.__reversed__ = _reversed
-    _C.Node.register_hook = _node_register_hook  # type: ignore[attr-defined]
+    _C.Node.register_hook = _node_register_hook  # type: ignore[attr-defined, method-assign]

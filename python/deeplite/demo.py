@@ -296,7 +296,7 @@ def run(args: argparse.Namespace) -> None:
         f"LeNet-5, {sum(p.numel() for p in model.parameters()):,} weights; "
         f"{len(digits.train)} digits to train on, {len(digits.validation)} to validate, "
         f"{len(digits.test)} to test; {deeplite.get_num_threads()} threads, "
-        f"{deeplite.backends.cpu.capability()}"
+        f"{deeplite.backends.cpu.isa()}"
     )
     curves = train_with_bar(model, digits, args)
     print(

@@ -14,10 +14,10 @@ __all__ = ["Graph", "capture"]
 class Graph:
     """A recorded computation; `str()` shows it as a table, calling it replays it.
 
-    `values` lists every tensor (id, kind "input"/"constant"/"result", shape, dtype, device), `steps` every
-    op (name, attributes, ids of inputs and outputs, -1 for an absent tensor); `inputs` and `outputs` are
-    ids. A replay takes tensors of the recorded shapes and dtypes, runs the same kernels on them and so
-    gives the same bits as the eager run; it goes through autograd.
+    `values` lists every tensor (id, kind "input"/"constant"/"result", shape, dtype, device),
+    `steps` every op (name, attributes, ids of inputs and outputs, -1 for an absent tensor);
+    `inputs` and `outputs` are ids. A replay takes tensors of the recorded shapes and dtypes, runs
+    the same kernels on them and so gives the same bits as the eager run; it goes through autograd.
     """
 
     def __init__(self, core: Any, unflatten: Callable[[list[Tensor]], Any]) -> None:
@@ -49,7 +49,8 @@ class Graph:
         return str(self._core)
 
     def __repr__(self) -> str:
-        return f"<Graph: {len(self.steps)} ops, {len(self.inputs)} inputs, {len(self.outputs)} outputs>"
+        ops, inputs, outputs = len(self.steps), len(self.inputs), len(self.outputs)
+        return f"<Graph: {ops} ops, {inputs} inputs, {outputs} outputs>"
 
 
 def _flatten(tree: Any, leaves: list[Tensor]) -> Callable[[list[Tensor]], Any]:

@@ -7,7 +7,15 @@ from contextlib import contextmanager
 
 from ._C import default_generator, initial_seed, manual_seed, seed
 
-__all__ = ["default_generator", "fork_rng", "get_rng_state", "initial_seed", "manual_seed", "seed", "set_rng_state"]
+__all__ = [
+    "default_generator",
+    "fork_rng",
+    "get_rng_state",
+    "initial_seed",
+    "manual_seed",
+    "seed",
+    "set_rng_state",
+]
 
 
 def get_rng_state() -> tuple[int, int]:

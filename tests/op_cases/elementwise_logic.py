@@ -117,6 +117,7 @@ def choice_errors() -> Iterator[Error]:
 
 def masks() -> Iterator[Sample]:
     yield Sample(make((3, 4)), make((3, 4), "bool"), 2.0)
+    yield Sample(make((3, 4)), make((4,), "bool"), -7.5)
     yield Sample(make((3, 4)), make((4,), "bool"), -INF)
     yield Sample(make((2, 3, 4), layout="transposed"), make((3, 1), "bool"), 0)
     yield Sample(make((0, 4)), make((4,), "bool"), 1)
@@ -138,8 +139,8 @@ def mask_errors() -> Iterator[Error]:
 
 
 def clamps() -> Iterator[Sample]:
-    yield Sample(make((3, 4), distinct=True), -0.5, 0.7)
-    yield Sample(make((3, 4), distinct=True), min=-0.5)
+    yield Sample(make((3, 4), distinct=True), -0.45, 0.7)
+    yield Sample(make((3, 4), distinct=True), min=-0.45)
     yield Sample(make((2, 3), distinct=True, layout="transposed"), max=0.3)
     yield Sample(make((3, 4), distinct=True), 1.0, -1.0)
     yield Sample(make(()), 0.1, 0.2)

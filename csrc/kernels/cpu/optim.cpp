@@ -188,8 +188,6 @@ const dl_optim_table table = {sgd, adam, rmsprop, adagrad};
 
 }  // namespace
 
-const dl_optim_table* optim_table() {
-    return &table;
-}
+const dl_optim_table* optim_table() { return &table; }
 
 }  // namespace deeplite::cpu::DL_ISA

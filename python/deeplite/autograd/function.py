@@ -23,7 +23,7 @@ class FunctionCtx:
         self._name = "Function"
 
     def save_for_backward(self, *tensors: Tensor | None) -> None:
-        """Keeps inputs or outputs for `saved_tensors`; a later in-place change of one raises there."""
+        """Keeps inputs or outputs for `saved_tensors`; changing one in place later raises there."""
         self._to_save = tensors
 
     @property
@@ -111,7 +111,8 @@ class Function:
             result = result if isinstance(result, tuple) else (result,)
             if len(result) < len(args):
                 raise RuntimeError(
-                    f"{cls.__name__}.backward returned {len(result)} gradients, expected {len(args)}"
+                    f"{cls.__name__}.backward returned {len(result)} gradients, "
+                    f"expected {len(args)}"
                 )
             return tuple(result[i] for i in positions)
 

@@ -17,11 +17,11 @@ def backward(
     create_graph: bool = False,
     inputs: Tensors | None = None,
 ) -> None:
-    """Adds the gradients of the sum of `tensors` (each weighted with its entry of `grad_tensors`) to the
-    ``.grad`` of the leaves they depend on, or of `inputs` only.
+    """Adds the gradients of the sum of `tensors` (each weighted with its entry of `grad_tensors`)
+    to the ``.grad`` of the leaves they depend on, or of `inputs` only.
 
-    `grad_tensors` may be left out for tensors of one element. `retain_graph` keeps the graph for another
-    backward (default: `create_graph`); `create_graph` makes the gradients differentiable themselves.
+    `grad_tensors` may be left out for tensors of one element. `retain_graph` keeps the graph for
+    another backward (default: `create_graph`); `create_graph` makes the gradients differentiable.
     Raises RuntimeError when a tensor needs no gradient or the graph was freed, ShapeError when a
     gradient has another shape than its tensor.
     """
@@ -37,10 +37,10 @@ def grad(
     allow_unused: bool | None = None,
     materialize_grads: bool = False,
 ) -> tuple[Tensor, ...]:
-    """The gradients of the sum of `outputs` with respect to `inputs`, leaving every ``.grad`` alone.
+    """The gradients of the sum of `outputs` with respect to `inputs`; every ``.grad`` stays alone.
 
-    An input that the outputs do not depend on raises RuntimeError, or gives None with `allow_unused`,
-    or zeros with `materialize_grads`.
+    An input that the outputs do not depend on raises RuntimeError, or gives None with
+    `allow_unused`, or zeros with `materialize_grads`.
 
     >>> import deeplite as dl
     >>> x = dl.tensor(3.0, requires_grad=True)

@@ -28,7 +28,7 @@ def _differentiable(outputs: Any) -> list[Tensor]:
 
 
 def _run(fn: Callable[..., Any], inputs: Sequence[Any]) -> list[np.ndarray]:
-    # With recording on, as for the analytical side: a function may pick its outputs by requires_grad.
+    # With recording on, as for the analytical side: a function may look at requires_grad.
     return [o.detach().numpy().copy() for o in _differentiable(fn(*inputs))]
 
 
@@ -105,8 +105,8 @@ def gradcheck(
             if not raise_exception:
                 return False
             raise GradcheckError(
-                f"gradient of output {k} with respect to input {i} differs from the numerical one by up "
-                f"to {np.nanmax(np.abs(a - n)):.3g}\nnumerical:\n{n}\nanalytical:\n{a}"
+                f"gradient of output {k} with respect to input {i} differs from the numerical one "
+                f"by up to {np.nanmax(np.abs(a - n)):.3g}\nnumerical:\n{n}\nanalytical:\n{a}"
             )
     return True
 
@@ -121,8 +121,8 @@ def gradgradcheck(
     rtol: float = 1e-3,
     raise_exception: bool = True,
 ) -> bool:
-    """`gradcheck` of the gradient of `func`: checks double backward, with respect to the inputs and to
-    `grad_outputs` (by default fixed pseudo-random ones)."""
+    """`gradcheck` of the gradient of `func`: checks double backward, with respect to the inputs and
+    to `grad_outputs` (by default fixed pseudo-random ones)."""
     args = list(_as_tuple(inputs))
     if grad_outputs is None:
         rng = np.random.default_rng(0)
@@ -149,4 +149,3 @@ def gradgradcheck(
     return gradcheck(
         gradients, [*args, *seeds], eps=eps, atol=atol, rtol=rtol, raise_exception=raise_exception
     )
-

@@ -110,8 +110,9 @@ class inference_mode(_Mode):
 
 
 class set_detect_anomaly:
-    """Anomaly mode: backward stops at the first op whose gradient holds a NaN and names the layer that
-    ran it. Slower; for debugging. At once when called as a function, or for a ``with`` block."""
+    """Anomaly mode: backward stops at the first op whose gradient holds a NaN and names the layer
+    that ran it. Slower; for debugging. At once when called as a function, or for a ``with`` block.
+    """
 
     def __init__(self, mode: bool = True) -> None:
         self._previous = _C._anomaly_enabled()

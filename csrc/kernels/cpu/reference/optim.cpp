@@ -18,9 +18,7 @@ void store(int32_t dtype, void* p, int64_t i, double x) {
         static_cast<double*>(p)[i] = x;
 }
 
-bool supported(int32_t dtype) {
-    return dtype == DL_F32 || dtype == DL_F64;
-}
+bool supported(int32_t dtype) { return dtype == DL_F32 || dtype == DL_F64; }
 
 double gradient(int32_t dtype, const dl_optim_tensor& t, int64_t i, bool maximize, double decay) {
     const double g = load(dtype, t.grad, i);
@@ -118,8 +116,6 @@ const dl_optim_table table = {sgd, adam, rmsprop, adagrad};
 
 }  // namespace
 
-const dl_optim_table* optim_table() {
-    return &table;
-}
+const dl_optim_table* optim_table() { return &table; }
 
 }  // namespace deeplite::cpu::reference
