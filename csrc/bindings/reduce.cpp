@@ -7,6 +7,19 @@
 #include "ops/elementwise.h"
 
 namespace deeplite {
+
+// A bool and nothing that merely could be one: tells var(x, False) from var(x, 0).
+struct Flag {
+    bool on = false;
+};
+template <>
+struct bind::Caster<Flag> : bind::Named<"bool"> {
+    static bool load(PyObject* o, Flag& out) {
+        out.on = o == Py_True;
+        return PyBool_Check(o);
+    }
+};
+
 namespace {
 
 using OptDims = std::optional<Dims>;
@@ -46,6 +59,10 @@ void bind_sums(Api& api) {
     api.both("trace(input)", &trace, "Sum of the diagonal of a matrix.");
 }
 
+void check_some(const char* op, const Tensor& x) {
+    check<Error>(x.numel() > 0, op, ": expected at least one element, got shape ", x.shape());
+}
+
 void bind_extremes(Api& api) {
     api.both("amin(input, dim=(), keepdim=False)", &amin,
              "Least element. Equal ones share the gradient.");
@@ -60,8 +77,14 @@ void bind_extremes(Api& api) {
              "Index of the first least element; a NaN counts as least.");
     api.both("argmax(input, dim=None, keepdim=False)", &argmax,
              "Index of the first greatest element; a NaN counts as greatest.");
-    api.both("min(input)", [](const Tensor& x) { return amin(x); });
-    api.both("max(input)", [](const Tensor& x) { return amax(x); });
+    api.both("min(input)", [](const Tensor& x) {
+        check_some("min", x);
+        return amin(x);
+    });
+    api.both("max(input)", [](const Tensor& x) {
+        check_some("max", x);
+        return amax(x);
+    });
     api.both("min(input, other)", [](const Tensor& x, const Tensor& y) { return minimum(x, y); });
     api.both("max(input, other)", [](const Tensor& x, const Tensor& y) { return maximum(x, y); });
 }
@@ -70,7 +93,7 @@ void bind_extremes(Api& api) {
 template <class Result, Result (*f)(const Tensor&, const Dims&, double, bool)>
 void bind_moment(Api& api, const std::string& name, const char* doc) {
     api.both((name + "(input, unbiased)").c_str(),
-             [](const Tensor& x, bool unbiased) { return f(x, {}, unbiased, false); });
+             [](const Tensor& x, Flag unbiased) { return f(x, {}, unbiased.on, false); });
     api.both((name + "(input, dim=None, *, correction=1, keepdim=False)").c_str(),
              [](const Tensor& x, const OptDims& dim, const OptScalar& correction, bool keepdim) {
                  return f(x, get(dim), correction ? correction->to_double() : 1, keepdim);

@@ -57,9 +57,7 @@ def probability_samples() -> Iterator[Sample]:
 
 
 def probability_errors() -> Iterator[Error]:
-    yield Error(
-        "ValueError", "label_smoothing", make((2, 4)), index((2,), 4), label_smoothing=1.5
-    )
+    yield Error("ValueError", "label_smoothing", make((2, 4)), index((2,), 4), label_smoothing=1.5)
     yield Error("TypeError", "probabilities", make((2, 4)), index((2, 4), 4))
 
 
@@ -143,33 +141,6 @@ def kl_samples() -> Iterator[Sample]:
             yield Sample(make((5, 7), low=-3, high=0), make((5, 7), low=low, high=1), **more)
 
 
-def multi_margin_samples() -> Iterator[Sample]:
-    for reduction in REDUCTIONS:
-        for p in (1, 2):
-            yield Sample(make((5, 7)), index((5,), 7), p=p, reduction=reduction)
-        more = {"margin": 0.5, "weight": weights(4), "reduction": reduction}
-        yield Sample(make((6, 4)), index((6,), 4), **more)
-        yield Sample(make((6,)), index((), 6), reduction=reduction)
-
-
-def multi_margin_errors() -> Iterator[Error]:
-    yield Error("IndexError", "target 9", make((2, 4)), values([1, 9], "int64"))
-    yield Error("ShapeError", "target", make((2, 4)), index((3,), 4))
-    yield Error("ValueError", "p must be", make((2, 4)), index((2,), 4), p=3)
-
-
-def multilabel_samples() -> Iterator[Sample]:
-    target = values([[3, 0, -1, 1], [-1, 0, 1, 2], [2, 1, 0, 3]], "int64")
-    for reduction in REDUCTIONS:
-        yield Sample(make((3, 4)), target, reduction=reduction)
-        yield Sample(make((4,)), values([1, 2, -1, 0], "int64"), reduction=reduction)
-
-
-def multilabel_errors() -> Iterator[Error]:
-    yield Error("IndexError", "target 4", make((1, 4)), values([[1, 4, -1, 0]], "int64"))
-    yield Error("ShapeError", "shape", make((2, 4)), index((2, 3), 4))
-
-
 F = "nn.functional."
 CASES = [
     OpCase(F + "nll_loss", class_samples(), class_errors, k=lambda s: 64),
@@ -194,6 +165,4 @@ CASES = [
         k=lambda s: 64,
     ),
     OpCase(F + "kl_div", kl_samples, k=lambda s: 64),
-    OpCase(F + "multi_margin_loss", multi_margin_samples, multi_margin_errors, k=lambda s: 64),
-    OpCase(F + "multilabel_margin_loss", multilabel_samples, multilabel_errors, k=lambda s: 64),
 ]  # fmt: skip
