@@ -67,6 +67,8 @@ Tensor dist(const Tensor& a, const Tensor& b, double p = 2);
 // Scans. The pairs are (values, indices).
 Tensor cumsum(const Tensor& x, int64_t dim, OptionalDType dtype = {});
 Tensor cumprod(const Tensor& x, int64_t dim, OptionalDType dtype = {});
+const Tensor& cumsum_(const Tensor& self, int64_t dim);
+const Tensor& cumprod_(const Tensor& self, int64_t dim);
 Tensor logcumsumexp(const Tensor& x, int64_t dim);
 std::array<Tensor, 2> cummax(const Tensor& x, int64_t dim);
 std::array<Tensor, 2> cummin(const Tensor& x, int64_t dim);
