@@ -97,7 +97,8 @@ struct LogCumSumExp {
     int64_t dim;
     void attributes(auto& v) const { v("dim", dim); }
     Tensor forward(const Tensor& x) const { return scan_raw(info.name, DL_SCAN_LOGSUMEXP, x, dim); }
-    // dx[k] = sum over i >= k of dy[i] exp(x[k] - y[i]), the exponents taken relative to the largest y.
+    // dx[k] = sum over i >= k of dy[i] exp(x[k] - y[i]), the exponents taken relative to the
+    // largest y.
     Grads backward(const Ctx& c, const Tensor& dy) const {
         Tensor x = c.in(0), y = c.out(0);
         if (x.dim() == 0 || x.numel() == 0) return {dy};
