@@ -24,10 +24,16 @@ namespace {
 
 using OptDims = std::optional<Dims>;
 using OptInt = std::optional<int64_t>;
+using OptTensor = std::optional<Tensor>;
 using OptScalar = std::optional<Scalar>;
 using Pair = std::array<Tensor, 2>;
 
 Dims get(const OptDims& d) { return d.value_or(Dims{}); }
+Tensor get(const OptTensor& t) { return t.value_or(Tensor{}); }
+
+NamedTensors named(const char* type, const Pair& r) {
+    return {type, {"values", "indices"}, {r[0], r[1]}};
+}
 
 // f(input, dims, keepdim, dtype)
 template <Tensor (*f)(const Tensor&, const Dims&, bool, OptionalDType)>
@@ -161,6 +167,58 @@ void bind_norms(Api& api) {
     api.both("dist(input, other, p=2)", &dist, "vector_norm(input - other, p).");
 }
 
+void bind_order(Api& api) {
+    api.both("prod(input, dim=None, keepdim=False, *, dtype=None)", &prod);
+    api.both("min(input, dim, keepdim=False)", [](const Tensor& x, int64_t dim, bool keepdim) {
+        return named("min", min(x, dim, keepdim));
+    });
+    api.both("max(input, dim, keepdim=False)", [](const Tensor& x, int64_t dim, bool keepdim) {
+        return named("max", max(x, dim, keepdim));
+    });
+    api.both("median(input)", [](const Tensor& x) { return median(x); });
+    api.both("nanmedian(input)", [](const Tensor& x) { return nanmedian(x); });
+    api.both("median(input, dim, keepdim=False)", [](const Tensor& x, int64_t dim, bool keepdim) {
+        return named("median", median(x, dim, keepdim));
+    });
+    api.both("nanmedian(input, dim, keepdim=False)",
+             [](const Tensor& x, int64_t dim, bool keepdim) {
+                 return named("nanmedian", nanmedian(x, dim, keepdim));
+             });
+    api.both("mode(input, dim=-1, keepdim=False)", [](const Tensor& x, int64_t dim, bool keepdim) {
+        return named("mode", mode(x, dim, keepdim));
+    });
+    api.both("quantile(input, q, dim=None, keepdim=False, *, interpolation='linear')",
+             [](const Tensor& x, const Operand& q, OptInt dim, bool keepdim,
+                const std::string& interpolation) {
+                 return quantile(x, q, dim, keepdim, interpolation);
+             });
+    api.both("nanquantile(input, q, dim=None, keepdim=False, *, interpolation='linear')",
+             [](const Tensor& x, const Operand& q, OptInt dim, bool keepdim,
+                const std::string& interpolation) {
+                 return quantile(x, q, dim, keepdim, interpolation, true);
+             });
+}
+
+void bind_scans(Api& api) {
+    api.both("cumsum(input, dim, *, dtype=None)", &cumsum);
+    api.both("cumprod(input, dim, *, dtype=None)", &cumprod);
+    api.method("cumsum_(self, dim)", &cumsum_);
+    api.method("cumprod_(self, dim)", &cumprod_);
+    api.both("logcumsumexp(input, dim)", &logcumsumexp);
+    api.both("cummax(input, dim)",
+             [](const Tensor& x, int64_t dim) { return named("cummax", cummax(x, dim)); });
+    api.both("cummin(input, dim)",
+             [](const Tensor& x, int64_t dim) { return named("cummin", cummin(x, dim)); });
+    api.both("diff(input, n=1, dim=-1, prepend=None, append=None)",
+             [](const Tensor& x, int64_t n, int64_t dim, const OptTensor& prepend,
+                const OptTensor& append) { return diff(x, n, dim, get(prepend), get(append)); });
+    api.both("bincount(input, weights=None, minlength=0)",
+             [](const Tensor& x, const OptTensor& weights, int64_t minlength) {
+                 return bincount(x, get(weights), minlength);
+             });
+    api.both("histc(input, bins=100, min=0, max=0)", &histc);
+}
+
 }  // namespace
 
 void bind_reduce(Api& api) {
@@ -168,6 +226,8 @@ void bind_reduce(Api& api) {
     bind_extremes(api);
     bind_moments(api);
     bind_norms(api);
+    bind_order(api);
+    bind_scans(api);
 }
 
 }  // namespace deeplite
