@@ -142,6 +142,13 @@ Tensor in_compute_dtype(const Dims& shape, const Tensor& like, const F& compute,
     return cast_raw(c, like.dtype());
 }
 
+Tensor as_rows(const Tensor& x) {  // [..., d] -> [rows, d]
+    if (x.dim() == 2) return x;
+    int64_t rows = 1;
+    for (int d = 0; d < x.dim() - 1; ++d) rows *= x.shape()[d];
+    return reshape(x, {rows, x.size(-1)});
+}
+
 // a [..., m, k] @ b [..., k, n], batch dimensions broadcast.
 struct MatMul {
     static constexpr OpInfo info{.name = "matmul", .save_inputs = 0b11, .bilinear = true};
@@ -162,8 +169,7 @@ struct MatMul {
         if (c.needs(1)) {
             const Tensor a = c.in(0);
             if (c.shape(1).size() == 2 && dy.dim() > 2)  // one product over all batches
-                db = mm(t(reshape(a, {dy.numel() ? -1 : 0, a.size(-1)})),
-                        reshape(dy, {dy.numel() ? -1 : 0, dy.size(-1)}));
+                db = mm(t(as_rows(a)), as_rows(dy));
             else
                 db = sum_to_size(matmul(mT(a), dy), c.shape(1));
         }
@@ -225,15 +231,10 @@ struct Linear {
             x, w, bias);
     }
     Grads backward(const Ctx& c, const Tensor& dy) const {
-        const auto rows = [](const Tensor& r) {  // [..., d] -> [rows, d]
-            int64_t count = 1;
-            for (int d = 0; d < r.dim() - 1; ++d) count *= r.shape()[d];
-            return r.dim() == 2 ? r : reshape(r, {count, r.size(-1)});
-        };
         Tensor dx, dw, db;
         if (c.needs(0)) dx = matmul(dy, c.in(1));
-        if (c.needs(1)) dw = mm(t(rows(dy)), rows(c.in(0)));
-        if (c.needs(2)) db = sum(rows(dy), {0});
+        if (c.needs(1)) dw = mm(t(as_rows(dy)), as_rows(c.in(0)));
+        if (c.needs(2)) db = sum(as_rows(dy), {0});
         return {dx, dw, db};
     }
 };

@@ -24,7 +24,7 @@ struct Normalised {
 };
 inline Normalised normalise(const Tensor& x, const Dims& dims, double eps, bool centred = true) {
     const Tensor xc = centred ? sub(x, mean(x, dims, true)) : x;
-    const Tensor rstd = rsqrt(add(mean(mul(xc, xc), dims, true), wrapped_number(eps)));
+    const Tensor rstd = rsqrt(add(mean(mul(xc, xc), dims, true), eps));
     return {mul(xc, rstd), rstd};
 }
 // The gradient of x from that of xhat: (g - mean(g) - xhat * mean(g * xhat)) * rstd
