@@ -29,7 +29,8 @@ Tensor local_response_norm(const Tensor& x, int64_t size, double alpha, double b
 
 Tensor normalize(const Tensor& x, double p, const Dims& dims, double eps) {
     check<TypeError>(x.is_floating(), "normalize: expected a floating input, got ", x.dtype());
-    return div(x, clamp(vector_norm(x, p, dims, true), std::optional<double>(eps), std::nullopt));
+    const Dims over = wrap_dims(dims, x.dim(), "normalize");
+    return div(x, clamp(vector_norm(x, p, over, true), std::optional<double>(eps), std::nullopt));
 }
 
 }  // namespace deeplite
