@@ -1,5 +1,5 @@
-// Products of two matrices: the recorded ops (matmul, addmm, baddbmm, linear) and their plain variants.
-// Everything ends in run_gemm, which lines batches up for the kernel.
+// Products of two matrices: the recorded ops (matmul, addmm, baddbmm, linear) and their plain
+// variants. Everything ends in run_gemm, which lines batches up for the kernel.
 #include "ops/gemm.h"
 
 #include "kernels/gemm.h"
@@ -71,8 +71,9 @@ struct Batches {
     }
 };
 
-// c = alpha * a @ b + beta * d + bias: c [..., m, n], a [..., m, k], b [..., k, n] and, where defined, d and bias
-// [..., m, n] have the same batch dimensions (broadcast by stride 0) and one dtype.
+// c = alpha * a @ b + beta * d + bias: c [..., m, n], a [..., m, k], b [..., k, n] and, where
+// defined, d and bias [..., m, n] have the same batch dimensions (broadcast by stride 0) and one
+// dtype.
 void run_gemm(const char* op, const Tensor& c, const Tensor& a, const Tensor& b, double alpha = 1,
               const Tensor& d = {}, double beta = 0, const Tensor& bias = {}) {
     if (c.numel() == 0) return;

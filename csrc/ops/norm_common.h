@@ -1,5 +1,5 @@
-// What the normalisations share: optional operands, and the formulas of backward written with ops, for
-// when the gradient itself is to be differentiated.
+// What the normalisations share: optional operands, and the formulas of backward written with ops,
+// for when the gradient itself is to be differentiated.
 #pragma once
 #include "ops/apply.h"
 #include "ops/copy.h"

@@ -108,7 +108,7 @@ def pairwise_distance(
         >>> F.pairwise_distance(deeplite.tensor([3.0, 4.0]), deeplite.zeros(2))
         tensor(5.0000)
     """
-    return (x1 - x2 + eps).norm(p, -1, keepdim=keepdim)
+    return core.pairwise_distance(x1, x2, p, eps, keepdim)
 
 
 def embedding(
