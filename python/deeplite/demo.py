@@ -211,8 +211,8 @@ def compare_with_torch(
         train(lib, m, digits, args, dtype="float64", epochs=epochs).losses
         for lib, m in ((deeplite, model), (torch, twin))
     ]
-    ours, theirs = map(np.asarray, curves)
-    difference = np.abs(ours - theirs)
+    first, second = map(np.asarray, curves)
+    difference = np.abs(first - second)
     verdict = "ok" if difference.max() <= 1e-9 else "MORE THAN 1e-9"
     say(
         f"float64 loss curves differ by at most {difference.max():.1e} "
