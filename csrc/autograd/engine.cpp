@@ -123,17 +123,19 @@ class Pass {
         }
     }
 
-    // needed_[n]: some wanted input can be reached from n. Inputs come before outputs in sequence order.
+    // needed_[n]: some wanted input can be reached from n. Followed against the edges, not by sequence
+    // number: a view's history may be made anew after a node that uses it (see grad_fn).
     void mark_needed() {
-        std::sort(order_.begin(), order_.end(), [&](Node* a, Node* b) {
-            bool leaf_a = a->edges.empty(), leaf_b = b->edges.empty();
-            return leaf_a != leaf_b ? leaf_a : a->sequence < b->sequence;
-        });
-        for (Node* n : order_) {
-            bool need = targets_.count(n) > 0;
+        std::unordered_map<Node*, std::vector<Node*>> users;
+        for (Node* n : order_)
             for (const Edge& e : n->edges)
-                if (e) need |= needed_[e.node.get()];
-            needed_[n] = need;
+                if (e) users[e.node.get()].push_back(n);
+        std::vector<Node*> stack(targets_.begin(), targets_.end());
+        while (!stack.empty()) {
+            Node* n = stack.back();
+            stack.pop_back();
+            if (std::exchange(needed_[n], true)) continue;
+            for (Node* user : users[n]) stack.push_back(user);
         }
     }
 

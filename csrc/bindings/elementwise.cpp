@@ -69,6 +69,14 @@ void bind_arithmetic(Api& api) {
         return pow(cast(a, DType::Float64),
                    b.tensor.impl()->wrapped_number ? b.tensor : cast(b, DType::Float64));
     });
+    api.method("float_power_(self, exponent)", [](Self a, In b) -> Tensor {
+        check(a.dtype() == DType::Float64, "float_power_: the result is float64, which ", a.dtype(),
+              " cannot hold");
+        return pow_(a, b);
+    });
+    api.both("ldexp(input, other)", [](T1 a, T1 b) { return mul(a, pow(wrapped_number(2.0), b)); });
+    api.method("ldexp_(self, other)",
+               [](Self a, T1 b) -> Tensor { return mul_(a, pow(wrapped_number(2.0), b)); });
     for (const char* suffix : {"", "_"}) {
         std::string s = suffix;
         api.alias(("subtract" + s).c_str(), ("sub" + s).c_str());
@@ -227,6 +235,9 @@ void bind_unary(Api& api) {
         api.alias((std::string(name) + "_").c_str(), (std::string(of) + "_").c_str());
     }
     api.both("sgn(input)", &sign);
+    api.alias("sgn_", "sign_");
+    api.fn("polygamma(n, input)", [](int64_t n, T1 x) { return polygamma(n, x); });
+    api.method("polygamma(self, n)", [](T1 x, int64_t n) { return polygamma(n, x); });
     api.both("round(input, *, decimals=0)", &round);
     api.method("round_(self, *, decimals=0)", &round_);
     api.both("logit(input, eps=None)", &logit);

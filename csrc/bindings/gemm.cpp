@@ -2,7 +2,6 @@
 
 #include "bindings/bindings.h"
 #include "bindings/operators.h"
-#include "bindings/pybind.h"
 #include "ops/copy.h"
 #include "ops/view.h"
 
@@ -29,13 +28,14 @@ const Tensor& addbmm_(const Tensor& self, const Tensor& a, const Tensor& b, doub
 // einsum's subscripts given as lists: einsum(x, [0, 1], y, [1, 2], [0, 2]). Numbers become letters.
 std::string subscripts(PyObject* list) {
     std::string s;
-    for (py::handle item : py::reinterpret_borrow<py::sequence>(list)) {
+    for (py::ssize_t at = 0; at < PySequence_Size(list); ++at) {
+        const auto item = py::reinterpret_steal<py::object>(PySequence_GetItem(list, at));
         if (item.ptr() == Py_Ellipsis) {
             s += "...";
             continue;
         }
         int64_t i = 0;
-        check<TypeError>(bind::Caster<int64_t>::load(item.ptr(), i),
+        check<TypeError>(item && bind::Caster<int64_t>::load(item.ptr(), i),
                          "einsum: subscripts in a list must be int or ...");
         check<ValueError>(i >= 0 && i < 52,
                           "einsum: subscripts in a list must lie in [0, 52), got ", i);
@@ -45,8 +45,9 @@ std::string subscripts(PyObject* list) {
 }
 
 Tensor einsum_python(py::object arguments) {
-    const py::tuple args(arguments);
-    check<TypeError>(!args.empty(), "einsum: expected an equation and operands");
+    const auto args = py::reinterpret_borrow<py::tuple>(arguments);
+    check<TypeError>(PyTuple_Check(args.ptr()) && !args.empty(),
+                     "einsum: expected an equation and operands");
     std::string equation;
     TensorList operands;
     if (bind::Caster<std::string>::load(PyTuple_GET_ITEM(args.ptr(), 0), equation)) {
@@ -79,12 +80,12 @@ Tensor tensordot_python(const Tensor& a, const Tensor& b, py::object dims) {
     Dims da, db;
     const bool number = bind::Caster<int64_t>::load(dims.ptr(), count);
     if (!number) {
-        bool pair = py::isinstance<py::sequence>(dims) && py::len(dims) == 2;
-        if (pair) {
-            const py::sequence both(dims);
-            pair = bind::Caster<Dims>::load(py::object(both[0]).ptr(), da) &&
-                   bind::Caster<Dims>::load(py::object(both[1]).ptr(), db);
-        }
+        const auto load = [&](py::ssize_t i, Dims& out) {
+            const auto item = py::reinterpret_steal<py::object>(PySequence_GetItem(dims.ptr(), i));
+            return item && bind::Caster<Dims>::load(item.ptr(), out);
+        };
+        const bool pair = PySequence_Check(dims.ptr()) && PySequence_Size(dims.ptr()) == 2 &&
+                          load(0, da) && load(1, db);
         check<TypeError>(pair, "tensordot: dims must be an int or a pair of lists of ints");
     }
     GilRelease unlocked;

@@ -1,8 +1,8 @@
 #include "ops/index.h"
 
 #include "bindings/bindings.h"
-#include "bindings/pybind.h"
 #include "bindings/operators.h"
+#include "bindings/pybind.h"
 #include "ops/copy.h"
 #include "ops/embedding.h"
 #include "ops/index_sort.h"

@@ -22,6 +22,12 @@ void bind_class_losses(Api& api) {
            const std::string& reduction, double smoothing) {
             return cross_entropy(x, t, get(weight), ignore_index, reduction, smoothing);
         });
+    api.nn("multi_margin_loss(input, target, p=1, margin=1.0, weight=None, *, reduction='mean')",
+           [](const Tensor& x, const Tensor& t, double p, double margin, const OptTensor& weight,
+              const std::string& reduction) {
+               return multi_margin_loss(x, t, p, margin, get(weight), reduction);
+           });
+    api.nn("multilabel_margin_loss(input, target, *, reduction='mean')", &multilabel_margin_loss);
 }
 
 void bind_pointwise_losses(Api& api) {

@@ -7,14 +7,33 @@
 #include "ops/elementwise.h"
 
 namespace deeplite {
+
+// A bool and nothing that merely could be one: tells var(x, False) from var(x, 0).
+struct Flag {
+    bool on = false;
+};
+template <>
+struct bind::Caster<Flag> : bind::Named<"bool"> {
+    static bool load(PyObject* o, Flag& out) {
+        out.on = o == Py_True;
+        return PyBool_Check(o);
+    }
+};
+
 namespace {
 
 using OptDims = std::optional<Dims>;
 using OptInt = std::optional<int64_t>;
+using OptTensor = std::optional<Tensor>;
 using OptScalar = std::optional<Scalar>;
 using Pair = std::array<Tensor, 2>;
 
 Dims get(const OptDims& d) { return d.value_or(Dims{}); }
+Tensor get(const OptTensor& t) { return t.value_or(Tensor{}); }
+
+NamedTensors named(const char* type, const Pair& r) {
+    return {type, {"values", "indices"}, {r[0], r[1]}};
+}
 
 // f(input, dims, keepdim, dtype)
 template <Tensor (*f)(const Tensor&, const Dims&, bool, OptionalDType)>
@@ -46,6 +65,10 @@ void bind_sums(Api& api) {
     api.both("trace(input)", &trace, "Sum of the diagonal of a matrix.");
 }
 
+void check_some(const char* op, const Tensor& x) {
+    check<Error>(x.numel() > 0, op, ": expected at least one element, got shape ", x.shape());
+}
+
 void bind_extremes(Api& api) {
     api.both("amin(input, dim=(), keepdim=False)", &amin,
              "Least element. Equal ones share the gradient.");
@@ -60,8 +83,14 @@ void bind_extremes(Api& api) {
              "Index of the first least element; a NaN counts as least.");
     api.both("argmax(input, dim=None, keepdim=False)", &argmax,
              "Index of the first greatest element; a NaN counts as greatest.");
-    api.both("min(input)", [](const Tensor& x) { return amin(x); });
-    api.both("max(input)", [](const Tensor& x) { return amax(x); });
+    api.both("min(input)", [](const Tensor& x) {
+        check_some("min", x);
+        return amin(x);
+    });
+    api.both("max(input)", [](const Tensor& x) {
+        check_some("max", x);
+        return amax(x);
+    });
     api.both("min(input, other)", [](const Tensor& x, const Tensor& y) { return minimum(x, y); });
     api.both("max(input, other)", [](const Tensor& x, const Tensor& y) { return maximum(x, y); });
 }
@@ -70,7 +99,7 @@ void bind_extremes(Api& api) {
 template <class Result, Result (*f)(const Tensor&, const Dims&, double, bool)>
 void bind_moment(Api& api, const std::string& name, const char* doc) {
     api.both((name + "(input, unbiased)").c_str(),
-             [](const Tensor& x, bool unbiased) { return f(x, {}, unbiased, false); });
+             [](const Tensor& x, Flag unbiased) { return f(x, {}, unbiased.on, false); });
     api.both((name + "(input, dim=None, *, correction=1, keepdim=False)").c_str(),
              [](const Tensor& x, const OptDims& dim, const OptScalar& correction, bool keepdim) {
                  return f(x, get(dim), correction ? correction->to_double() : 1, keepdim);
@@ -138,6 +167,58 @@ void bind_norms(Api& api) {
     api.both("dist(input, other, p=2)", &dist, "vector_norm(input - other, p).");
 }
 
+void bind_order(Api& api) {
+    api.both("prod(input, dim=None, keepdim=False, *, dtype=None)", &prod);
+    api.both("min(input, dim, keepdim=False)", [](const Tensor& x, int64_t dim, bool keepdim) {
+        return named("min", min(x, dim, keepdim));
+    });
+    api.both("max(input, dim, keepdim=False)", [](const Tensor& x, int64_t dim, bool keepdim) {
+        return named("max", max(x, dim, keepdim));
+    });
+    api.both("median(input)", [](const Tensor& x) { return median(x); });
+    api.both("nanmedian(input)", [](const Tensor& x) { return nanmedian(x); });
+    api.both("median(input, dim, keepdim=False)", [](const Tensor& x, int64_t dim, bool keepdim) {
+        return named("median", median(x, dim, keepdim));
+    });
+    api.both("nanmedian(input, dim, keepdim=False)",
+             [](const Tensor& x, int64_t dim, bool keepdim) {
+                 return named("nanmedian", nanmedian(x, dim, keepdim));
+             });
+    api.both("mode(input, dim=-1, keepdim=False)", [](const Tensor& x, int64_t dim, bool keepdim) {
+        return named("mode", mode(x, dim, keepdim));
+    });
+    api.both("quantile(input, q, dim=None, keepdim=False, *, interpolation='linear')",
+             [](const Tensor& x, const Operand& q, OptInt dim, bool keepdim,
+                const std::string& interpolation) {
+                 return quantile(x, q, dim, keepdim, interpolation);
+             });
+    api.both("nanquantile(input, q, dim=None, keepdim=False, *, interpolation='linear')",
+             [](const Tensor& x, const Operand& q, OptInt dim, bool keepdim,
+                const std::string& interpolation) {
+                 return quantile(x, q, dim, keepdim, interpolation, true);
+             });
+}
+
+void bind_scans(Api& api) {
+    api.both("cumsum(input, dim, *, dtype=None)", &cumsum);
+    api.both("cumprod(input, dim, *, dtype=None)", &cumprod);
+    api.method("cumsum_(self, dim)", &cumsum_);
+    api.method("cumprod_(self, dim)", &cumprod_);
+    api.both("logcumsumexp(input, dim)", &logcumsumexp);
+    api.both("cummax(input, dim)",
+             [](const Tensor& x, int64_t dim) { return named("cummax", cummax(x, dim)); });
+    api.both("cummin(input, dim)",
+             [](const Tensor& x, int64_t dim) { return named("cummin", cummin(x, dim)); });
+    api.both("diff(input, n=1, dim=-1, prepend=None, append=None)",
+             [](const Tensor& x, int64_t n, int64_t dim, const OptTensor& prepend,
+                const OptTensor& append) { return diff(x, n, dim, get(prepend), get(append)); });
+    api.both("bincount(input, weights=None, minlength=0)",
+             [](const Tensor& x, const OptTensor& weights, int64_t minlength) {
+                 return bincount(x, get(weights), minlength);
+             });
+    api.both("histc(input, bins=100, min=0, max=0)", &histc);
+}
+
 }  // namespace
 
 void bind_reduce(Api& api) {
@@ -145,6 +226,8 @@ void bind_reduce(Api& api) {
     bind_extremes(api);
     bind_moments(api);
     bind_norms(api);
+    bind_order(api);
+    bind_scans(api);
 }
 
 }  // namespace deeplite

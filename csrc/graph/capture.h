@@ -69,7 +69,7 @@ class Recorder {
 
  private:
     int find(const Tensor& t) const;  // -1 when not seen so far
-    int value_of(const Tensor& t);  // known, or a new constant
+    int value_of(const Tensor& t);    // known, or a new constant
     int add_value(const Tensor& t, Graph::Kind kind);
     Graph graph_;
     std::unordered_map<TensorImpl*, int> ids_;

@@ -4,18 +4,18 @@
 
 typedef enum dl_gemm_activation { DL_GEMM_NONE = 0, DL_GEMM_RELU } dl_gemm_activation;
 
-// A strided operand. Element (i, j) of matrix z is data[z * batch + i * row + j * col]; strides count
-// elements and may be 0 (broadcast) or negative. Any transpose is an exchange of row and col.
+// A strided operand. Element (i, j) of matrix z is data[z * batch + i * row + j * col]; strides
+// count elements and may be 0 (broadcast) or negative. Any transpose is an exchange of row and col.
 typedef struct dl_gemm_operand {
     void* data;
     int64_t batch, row, col;
 } dl_gemm_operand;
 
-// a [batch, m, k], b [batch, k, n] -> c [batch, m, n]. The elements of c must not overlap each other
-// nor a and b. d and bias (both [batch, m, n] by their strides: a vector over columns has row = 0, one
-// over rows col = 0) may be absent (data null); d may be c itself (accumulate), with the same strides.
-// With beta == 0 d is not read, so its NaNs do not spread. k == 0 gives act(beta * D + bias).
-// Integer types wrap around; alpha and beta are rounded towards zero for them.
+// a [batch, m, k], b [batch, k, n] -> c [batch, m, n]. The elements of c must not overlap each
+// other nor a and b. d and bias (both [batch, m, n] by their strides: a vector over columns has row
+// = 0, one over rows col = 0) may be absent (data null); d may be c itself (accumulate), with the
+// same strides. With beta == 0 d is not read, so its NaNs do not spread. k == 0 gives act(beta * D
+// + bias). Integer types wrap around; alpha and beta are rounded towards zero for them.
 typedef struct dl_gemm_args {
     int32_t dtype;       // dl_dtype of every operand: f32, f64, i64, i32, i16, i8, u8
     int32_t activation;  // dl_gemm_activation, applied last

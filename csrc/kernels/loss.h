@@ -25,7 +25,8 @@ typedef struct dl_nll_args {
     void* total_weight;  // [1]: sum of the weights of the targets that count; may be null
 } dl_nll_args;
 
-// dx [n, classes, inner], zeroed by the kernel: dx[i, t, j] = -weight[t] * dy (/ total_weight for MEAN).
+// dx [n, classes, inner], zeroed by the kernel: dx[i, t, j] = -weight[t] * dy (/ total_weight for
+// MEAN).
 typedef struct dl_nll_backward_args {
     int32_t dtype;
     int32_t reduction;

@@ -1,7 +1,8 @@
 // Family norm: batch, layer, RMS and group normalisation, forward and backward.
 //
-// Everything is contiguous and of one dtype (f32 or f64), unless said otherwise. `weight` and `bias` may be null
-// (1 and 0). Variances are biased (divided by the count), rstd = 1 / sqrt(variance + eps).
+// Everything is contiguous and of one dtype (f32 or f64), unless said otherwise. `weight` and
+// `bias` may be null (1 and 0). Variances are biased (divided by the count), rstd = 1 /
+// sqrt(variance + eps).
 #pragma once
 #include "kernels/types.h"
 

@@ -25,7 +25,8 @@ typedef enum dl_reduce_op {
 } dl_reduce_op;
 
 // The dimensions of the input fall into kept and reduced ones; dimension 0 is the innermost of each
-// list, strides are in bytes and may be 0 or negative. Neighbouring dimensions should be merged where
+// list, strides are in bytes and may be 0 or negative. Neighbouring dimensions should be merged
+// where
 // strides allow. The outputs are contiguous in the order of the kept dimensions. With nothing to
 // reduce (a size of 0) the neutral element is written: 0, 1, true, -inf, NaN for var and mean; for
 // min, max and the indices the caller sees to it that there is something.
@@ -61,7 +62,8 @@ typedef struct dl_scan_args {
 typedef dl_status (*dl_scan_fn)(const dl_scan_args*);
 
 // bincount: out[x[i]] += weights[i] (or 1). `out` has `bins` elements, zeroed by the kernel:
-// i64 without weights, else of the weights' dtype (f32 or f64). DL_BAD_INDEX when x leaves [0, bins).
+// i64 without weights, else of the weights' dtype (f32 or f64). DL_BAD_INDEX when x leaves [0,
+// bins).
 typedef struct dl_bincount_args {
     int32_t dtype;  // of the weights and of out; DL_I64 without weights
     int64_t n, bins;

@@ -179,6 +179,7 @@ Tensor erfc(const Tensor& x);
 Tensor erfinv(const Tensor& x);
 Tensor lgamma(const Tensor& x);
 Tensor digamma(const Tensor& x);
+Tensor polygamma(int64_t n, const Tensor& x);  // the n-th derivative of digamma; n = 0 or 1
 Tensor sinc(const Tensor& x);
 Tensor sigmoid(const Tensor& x);
 Tensor logit(const Tensor& x, std::optional<double> eps = {});

@@ -305,6 +305,7 @@ Tensor isclose(const Tensor& a, const Tensor& b, double rtol, double atol, bool 
 }
 
 bool allclose(const Tensor& a, const Tensor& b, double rtol, double atol, bool equal_nan) {
+    check(a.dtype() == b.dtype(), "allclose: ", a.dtype(), " did not match ", b.dtype());
     GradMode off(false);
     return all_true(close_to("allclose", a, b, rtol, atol, equal_nan), "allclose");
 }

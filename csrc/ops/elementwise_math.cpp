@@ -275,6 +275,11 @@ Tensor erfc(T1 x) { return apply(Erfc{}, x); }
 Tensor erfinv(T1 x) { return apply(Erfinv{}, x); }
 Tensor lgamma(T1 x) { return apply(Lgamma{}, x); }
 Tensor digamma(T1 x) { return apply(Digamma{}, x); }
+Tensor polygamma(int64_t n, T1 x) {
+    check(n >= 0, "polygamma: n must not be negative, got ", n);
+    check<NotImplementedError>(n <= 1, "polygamma: only n = 0 and n = 1 are there, got ", n);
+    return n == 0 ? digamma(x) : trigamma(cast(x, float_dtype(x.dtype())));
+}
 Tensor sinc(T1 x) { return apply(Sinc{}, x); }
 Tensor sigmoid(T1 x) { return apply(Sigmoid{}, x); }
 Tensor logit(T1 x, std::optional<double> eps) { return apply(Logit{eps.value_or(-1)}, x); }

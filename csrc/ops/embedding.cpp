@@ -116,7 +116,7 @@ Tensor embedding_bag(const Tensor& indices, const Tensor& weight, const Tensor& 
         bag = index_select(bag, 0, keep);
         if (scale.defined()) scale = index_select(scale, 0, keep);
     }
-    Tensor rows = embedding(weight, at, padding, scale_grad_by_freq);
+    Tensor rows = embedding(weight, at, padding, scale_grad_by_freq, op);
     if (scale.defined()) rows = mul(rows, unsqueeze(scale, 1));
     Tensor none = zeros({bags, weight.shape()[1]}, weight.dtype(), weight.device());
     if (mode == "max")

@@ -1,5 +1,5 @@
-// Products of two matrices: the recorded ops (matmul, addmm, baddbmm, linear) and their plain variants.
-// Everything ends in run_gemm, which lines batches up for the kernel.
+// Products of two matrices: the recorded ops (matmul, addmm, baddbmm, linear) and their plain
+// variants. Everything ends in run_gemm, which lines batches up for the kernel.
 #include "ops/gemm.h"
 
 #include "kernels/gemm.h"
@@ -71,8 +71,9 @@ struct Batches {
     }
 };
 
-// c = alpha * a @ b + beta * d + bias: c [..., m, n], a [..., m, k], b [..., k, n] and, where defined, d and bias
-// [..., m, n] have the same batch dimensions (broadcast by stride 0) and one dtype.
+// c = alpha * a @ b + beta * d + bias: c [..., m, n], a [..., m, k], b [..., k, n] and, where
+// defined, d and bias [..., m, n] have the same batch dimensions (broadcast by stride 0) and one
+// dtype.
 void run_gemm(const char* op, const Tensor& c, const Tensor& a, const Tensor& b, double alpha = 1,
               const Tensor& d = {}, double beta = 0, const Tensor& bias = {}) {
     if (c.numel() == 0) return;
@@ -142,6 +143,13 @@ Tensor in_compute_dtype(const Dims& shape, const Tensor& like, const F& compute,
     return cast_raw(c, like.dtype());
 }
 
+Tensor as_rows(const Tensor& x) {  // [..., d] -> [rows, d]
+    if (x.dim() == 2) return x;
+    int64_t rows = 1;
+    for (int d = 0; d < x.dim() - 1; ++d) rows *= x.shape()[d];
+    return reshape(x, {rows, x.size(-1)});
+}
+
 // a [..., m, k] @ b [..., k, n], batch dimensions broadcast.
 struct MatMul {
     static constexpr OpInfo info{.name = "matmul", .save_inputs = 0b11, .bilinear = true};
@@ -162,8 +170,7 @@ struct MatMul {
         if (c.needs(1)) {
             const Tensor a = c.in(0);
             if (c.shape(1).size() == 2 && dy.dim() > 2)  // one product over all batches
-                db = mm(t(reshape(a, {dy.numel() ? -1 : 0, a.size(-1)})),
-                        reshape(dy, {dy.numel() ? -1 : 0, dy.size(-1)}));
+                db = mm(t(as_rows(a)), as_rows(dy));
             else
                 db = sum_to_size(matmul(mT(a), dy), c.shape(1));
         }
@@ -225,15 +232,10 @@ struct Linear {
             x, w, bias);
     }
     Grads backward(const Ctx& c, const Tensor& dy) const {
-        const auto rows = [](const Tensor& r) {  // [..., d] -> [rows, d]
-            int64_t count = 1;
-            for (int d = 0; d < r.dim() - 1; ++d) count *= r.shape()[d];
-            return r.dim() == 2 ? r : reshape(r, {count, r.size(-1)});
-        };
         Tensor dx, dw, db;
         if (c.needs(0)) dx = matmul(dy, c.in(1));
-        if (c.needs(1)) dw = mm(t(rows(dy)), rows(c.in(0)));
-        if (c.needs(2)) db = sum(rows(dy), {0});
+        if (c.needs(1)) dw = mm(t(as_rows(dy)), as_rows(c.in(0)));
+        if (c.needs(2)) db = sum(as_rows(dy), {0});
         return {dx, dw, db};
     }
 };

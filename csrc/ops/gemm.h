@@ -32,7 +32,8 @@ const Tensor& addmm_(const Tensor& self, const Tensor& a, const Tensor& b, doubl
 const Tensor& baddbmm_(const Tensor& self, const Tensor& a, const Tensor& b, double beta = 1,
                        double alpha = 1);
 
-// x [..., in], weight [out, in], bias [out] or undefined -> [..., out]: x @ weight^T + bias in one kernel.
+// x [..., in], weight [out, in], bias [out] or undefined -> [..., out]: x @ weight^T + bias in one
+// kernel.
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias = {});
 // y[..., o] = sum over i, j of a[..., i] * weight[o, i, j] * b[..., j] (+ bias[o])
 Tensor bilinear(const Tensor& a, const Tensor& b, const Tensor& weight, const Tensor& bias = {});

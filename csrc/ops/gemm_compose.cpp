@@ -27,8 +27,8 @@ Tensor kron(const Tensor& a, const Tensor& b) {
 
 namespace {
 
-// The split after which the product of matrices [i, j] is cut, for the least number of multiplications.
-// sizes[i] x sizes[i + 1] is the shape of matrix i.
+// The split after which the product of matrices [i, j] is cut, for the least number of
+// multiplications. sizes[i] x sizes[i + 1] is the shape of matrix i.
 std::vector<std::vector<size_t>> cheapest_splits(const std::vector<int64_t>& sizes) {
     const size_t n = sizes.size() - 1;
     std::vector<std::vector<double>> cost(n, std::vector<double>(n, 0.0));

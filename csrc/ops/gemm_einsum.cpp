@@ -11,7 +11,8 @@
 namespace deeplite {
 namespace {
 
-// A label is a letter's rank in torch's order (A..Z, a..z); ellipsis dimensions follow, aligned right.
+// A label is a letter's rank in torch's order (A..Z, a..z); ellipsis dimensions follow, aligned
+// right.
 constexpr int kLetters = 52;
 constexpr int kEllipsis = -1;
 using Labels = std::vector<int>;
@@ -156,7 +157,8 @@ Labels join(std::initializer_list<const Labels*> parts) {
     return all;
 }
 
-// Dimensions of size 1 that meet a longer one of the same label in `other` are dropped: they broadcast.
+// Dimensions of size 1 that meet a longer one of the same label in `other` are dropped: they
+// broadcast.
 Labelled drop_broadcast(const Labelled& x, const Labelled& other) {
     Dims ones;
     Labels rest;

@@ -6,11 +6,11 @@
 #include "ops/copy.h"
 #include "ops/elementwise.h"
 #include "ops/factory.h"
+#include "ops/gemm.h"
 #include "ops/index.h"
 #include "ops/interpolate.h"
 #include "ops/iter.h"
 #include "ops/join.h"
-#include "ops/reduce.h"
 #include "ops/view.h"
 
 namespace deeplite {
@@ -213,9 +213,8 @@ Tensor affine_grid(const Tensor& theta, const std::vector<int64_t>& size, bool a
     }
     columns.push_back(ones({columns[0].numel()}, theta.dtype(), theta.device()));
     shape.push_back(d);
-    // [1, L, d + 1, 1] * [N, 1, d + 1, d], summed over d + 1
-    Tensor points = unsqueeze(unsqueeze(stack(columns, 1), 0), -1);
-    return reshape(sum(mul(points, unsqueeze(transpose(theta, 1, 2), 1)), {2}), shape);
+    // [1, L, d + 1] x [N, d + 1, d] -> [N, L, d]
+    return reshape(matmul(unsqueeze(stack(columns, 1), 0), transpose(theta, 1, 2)), shape);
 }
 
 }  // namespace deeplite

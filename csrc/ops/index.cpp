@@ -57,6 +57,7 @@ struct Scatter {
     int64_t dim;
     int64_t combine;  // Combine
     bool include_self;
+    const char* called;  // by the user, for messages
     void attributes(auto& v) const {
         v("dim", dim);
         v("combine", combine);
@@ -67,22 +68,19 @@ struct Scatter {
         forward_into(out, index, src);
         return out;
     }
-    const char* called() const {
-        return combine == kSet ? "scatter" : combine == kSum ? "scatter_add" : "scatter_reduce";
-    }
     void forward_into(const Tensor& self, const Tensor& index, const Tensor& src) const {
         if (index.numel() == 0) return;
-        Tensor at = index_int64(called(), index), from = src;
+        Tensor at = index_int64(called, index), from = src;
         bool wide = is_half(self.dtype()) &&
                     combine != kSet;  // arithmetic on half types is done in float32
         Tensor acc = wide ? cast_raw(self, DType::Float32) : self;
         if (wide) from = cast_raw(from, DType::Float32);
         if (combine != kMean) {
-            run_scatter(called(), acc, int(dim), at, from, int(combine), !include_self);
+            run_scatter(called, acc, int(dim), at, from, int(combine), !include_self);
         } else {
-            run_scatter(called(), acc, int(dim), at, from, kSum, !include_self);
+            run_scatter(called, acc, int(dim), at, from, kSum, !include_self);
             Tensor n = full_raw(self.shape(), include_self ? 1 : 0, acc.dtype(), self.device());
-            run_scatter(called(), n, int(dim), at,
+            run_scatter(called, n, int(dim), at,
                         expand(full_raw({}, 1, acc.dtype(), self.device()), index.shape()), kSum,
                         false);
             n = maximum(n, full_raw({}, 1, acc.dtype(), self.device()));
@@ -217,7 +215,7 @@ ScatterCall prepare_scatter(const char* op, const Tensor& self, int64_t dim, con
         check_index_shape(op, "self", index, self, d);
         check_index_shape(op, "src", index, src, -1);
     }
-    return {d, index, src, Scatter{d, combine, include_self}};
+    return {d, index, src, Scatter{d, combine, include_self, op}};
 }
 
 Tensor expand_value(const Tensor& self, const Tensor& index, const Tensor& value) {

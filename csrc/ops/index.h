@@ -63,7 +63,7 @@ Tensor argwhere(const Tensor& x);
 
 // indices of any shape [...] -> [..., width]; row padding_idx (-1: none) gets no gradient.
 Tensor embedding(const Tensor& weight, const Tensor& indices, int64_t padding_idx = -1,
-                 bool scale_grad_by_freq = false);
+                 bool scale_grad_by_freq = false, const char* op = "embedding");
 Tensor one_hot(const Tensor& x, int64_t num_classes = -1);
 
 // Refuses to read the values of x inside a capture.

@@ -81,6 +81,7 @@ struct Index {
     static constexpr OpInfo info{.name = "index", .save_inputs = ~1u};
     Dims dims;
     int64_t at;
+    const char* called = "index";  // by the user, for messages
     void attributes(auto& v) const {
         v("dims", dims);
         v("at", at);
@@ -88,7 +89,7 @@ struct Index {
     Tensor forward(const Tensor& x, const TensorList& indices) const {
         Tensor out =
             empty(indexed_shape(x, dims, int(at), indices[0].shape()), x.dtype(), x.device());
-        run_get(info.name, x, dims, int(at), indices, true, out);
+        run_get(called, x, dims, int(at), indices, true, out);
         return out;
     }
     Grads backward(const Ctx& c, const Tensor& dy) const;
@@ -226,15 +227,16 @@ struct Embedding {
     static constexpr OpInfo info{.name = "embedding", .save_inputs = 0b10};
     int64_t padding_idx;
     bool scale_grad_by_freq;
+    const char* called;  // by the user, for messages
     void attributes(auto& v) const {
         v("padding_idx", padding_idx);
         v("scale_grad_by_freq", scale_grad_by_freq);
     }
     Tensor forward(const Tensor& weight, const Tensor& indices) const {
-        Tensor at = cast_contiguous_raw(index_int64(info.name, indices), DType::Int64);
+        Tensor at = cast_contiguous_raw(index_int64(called, indices), DType::Int64);
         Tensor out =
             empty(indexed_shape(weight, {0}, 0, at.shape()), weight.dtype(), weight.device());
-        run_get(info.name, weight, {0}, 0, {at}, false, out);
+        run_get(called, weight, {0}, 0, {at}, false, out);
         return out;
     }
     Grads backward(const Ctx& c, const Tensor& dy) const;
@@ -350,7 +352,7 @@ Tensor index_put(const Tensor& x, const TensorList& indices, const Tensor& value
 Tensor take(const Tensor& x, const Tensor& index) {
     check_same_device("take", {&x, &index});
     index_int64("take", index);
-    return apply(Index{{0}, 0}, reshape(x, {-1}),
+    return apply(Index{{0}, 0, "take"}, reshape(x, {-1}),
                  TensorList{contiguous_raw(index_int64("take", index))});
 }
 
@@ -420,13 +422,13 @@ TensorList nonzero_tuple(const Tensor& x) {
 Tensor argwhere(const Tensor& x) { return nonzero(x); }
 
 Tensor embedding(const Tensor& weight, const Tensor& indices, int64_t padding_idx,
-                 bool scale_grad_by_freq) {
+                 bool scale_grad_by_freq, const char* op) {
     check_same_device("embedding", {&weight, &indices});
     check<ShapeError>(weight.dim() == 2, "embedding: weight must have 2 dimensions, got shape ",
                       weight.shape());
     check<TypeError>(indices.dtype() == DType::Int64 || indices.dtype() == DType::Int32,
                      "embedding: expected int64 or int32 indices, got ", indices.dtype());
-    return apply(Embedding{padding_idx, scale_grad_by_freq}, weight, indices);
+    return apply(Embedding{padding_idx, scale_grad_by_freq, op}, weight, indices);
 }
 
 Tensor one_hot(const Tensor& x, int64_t num_classes) {
@@ -442,6 +444,14 @@ Tensor one_hot(const Tensor& x, int64_t num_classes) {
         for (int64_t i = 0; i < host.numel(); ++i)
             num_classes = std::max(num_classes, host.data<int64_t>()[i] + 1);
         num_classes = std::max<int64_t>(num_classes, 1);
+    }
+    if (!t_recorder) {
+        Tensor host = to_device_raw(contiguous_raw(x), Device{});
+        for (int64_t i = 0; i < host.numel(); ++i) {
+            int64_t v = host.data<int64_t>()[i];
+            check<IndexError>(v >= 0 && v < num_classes, "one_hot: class ", v,
+                              " is out of bounds for ", num_classes, " classes");
+        }
     }
     Dims shape = x.shape();
     shape.push_back(num_classes);

@@ -6,9 +6,9 @@
 
 #include "ops/copy.h"
 #include "ops/elementwise.h"
+#include "ops/gemm.h"
 #include "ops/index.h"
 #include "ops/iter.h"
-#include "ops/reduce.h"
 #include "ops/view.h"
 
 namespace deeplite {
@@ -112,8 +112,7 @@ Tensor bicubic(const Tensor& x, int d, const Axis& a, bool align_corners) {
 // y = x times a matrix [in, out] along dimension d.
 Tensor weigh_matrix(const Tensor& x, int d, const Axis& a, const std::vector<double>& matrix) {
     Tensor w = reshape(along(matrix, -1, 1, x.dtype(), x.device()), {a.in, a.out});
-    // [.., in, 1] * [in, out], summed over in
-    return transpose(sum(mul(unsqueeze(transpose(x, d, -1), -1), w), {-2}), d, -1);
+    return transpose(matmul(transpose(x, d, -1), w), d, -1);
 }
 
 Tensor area(const Tensor& x, int d, const Axis& a) {

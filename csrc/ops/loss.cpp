@@ -79,6 +79,7 @@ struct NllLoss {
                                  .differentiable_outputs = 0b1};
     dl_reduction reduction;
     int64_t ignore_index;
+    const char* caller = "nll_loss";  // for messages
     void attributes(auto& v) const {
         v("reduction", std::string(name_of(reduction))), v("ignore_index", ignore_index);
     }
@@ -94,7 +95,7 @@ struct NllLoss {
         args.out = out.raw();
         args.total_weight = total.raw();
         auto fn = kernel(info.name, x.device(), backend_of(x.device()).loss, &dl_loss_table::nll);
-        check_targets(info.name, fn(&args), x, target, args.classes, ignore_index);
+        check_targets(caller, fn(&args), x, target, args.classes, ignore_index);
         return {cast_raw(out, input.dtype()), total};
     }
     Grads backward(const Ctx& c, const Grads& dys) const;
@@ -180,7 +181,8 @@ Tensor probability_cross_entropy(const Tensor& x, const Tensor& target_in, const
 // (1 - s) nll + s / C * (the loss summed over all classes)
 Tensor smoothed_cross_entropy(const Tensor& logs, const Tensor& target, const Tensor& weight,
                               int64_t ignore_index, dl_reduction reduction, double smoothing) {
-    auto [nll, total] = apply(NllLoss{reduction, ignore_index}, logs, target, weight);
+    auto [nll, total] =
+        apply(NllLoss{reduction, ignore_index, "cross_entropy"}, logs, target, weight);
     int64_t dim = logs.dim() > 1 ? 1 : 0, classes = logs.shape()[int(dim)];
     Tensor weighted = weight.defined() ? mul(logs, along_classes(weight, logs.dim())) : logs;
     Tensor smooth = neg(sum(weighted, {dim}));
@@ -223,7 +225,7 @@ Tensor cross_entropy(const Tensor& x, const Tensor& target, const Tensor& weight
     Tensor logs = log_softmax(x, x.dim() > 1 ? 1 : 0);
     if (label_smoothing > 0)
         return smoothed_cross_entropy(logs, indices, weight, ignore_index, r, label_smoothing);
-    return apply(NllLoss{r, ignore_index}, logs, indices, weight)[0];
+    return apply(NllLoss{r, ignore_index, op}, logs, indices, weight)[0];
 }
 
 }  // namespace deeplite

@@ -1,4 +1,5 @@
-// Losses, with torch.nn.functional's names. reduction: "none", "mean" or "sum". What torch composes of
+// Losses, with torch.nn.functional's names. reduction: "none", "mean" or "sum". What torch
+// composes of
 // other ops (triplet_margin_loss, ...) is composed in python/deeplite/nn.
 #pragma once
 #include <string>

@@ -18,7 +18,8 @@ inline Tensor num(double v) { return wrapped_number(v); }
 dl_reduction parse_reduction(const char* op, const std::string& reduction);
 Tensor reduce_loss(const Tensor& loss, dl_reduction reduction);
 void check_floating_loss(const char* op, const Tensor& x);
-// IndexError for DL_BAD_INDEX: names the offending target (one that is neither a class nor ignored).
+// IndexError for DL_BAD_INDEX: names the offending target (one that is neither a class nor
+// ignored).
 void check_targets(const char* op, dl_status status, const Tensor& x, const Tensor& target,
                    int64_t classes, int64_t ignore_index);
 // Class indices as int64; TypeError for other than integers.

@@ -116,7 +116,7 @@ struct BatchNormEval {
         const Tensor x = cast_contiguous_raw(input, dtype);
         const Tensor weight = cast_optional_raw(w, dtype), bias = cast_optional_raw(b, dtype);
         const Tensor mean = cast_contiguous_raw(m, dtype),
-                     rstd = rsqrt(add(cast_raw(v, dtype), wrapped_number(eps)));
+                     rstd = rsqrt(add(cast_raw(v, dtype), eps));
         const Tensor y = empty(x.shape(), dtype, x.device());
         dl_batch_norm_args g = batch_args(x, weight, bias, eps);
         g.y = y.raw(), g.mean = mean.raw(), g.rstd = rstd.raw();
@@ -126,8 +126,7 @@ struct BatchNormEval {
     Grads backward(const Ctx& c, const Tensor& dy_in) const {
         const Tensor x = c.in(0), weight = c.in(1);
         const DType dtype = compute_dtype(x.dtype());
-        const Tensor mean = cast(c.in(3), dtype),
-                     rstd = rsqrt(add(cast(c.in(4), dtype), wrapped_number(eps)));
+        const Tensor mean = cast(c.in(3), dtype), rstd = rsqrt(add(cast(c.in(4), dtype), eps));
         Grads grads;
         if (!grad_enabled()) {
             grads = batch_backward_kernel("batch_norm", c, dy_in, x, weight, contiguous_raw(mean),
@@ -178,7 +177,7 @@ void update_running(const Tensor& running_mean, const Tensor& running_var, const
     GradMode off(false);
     const auto move = [&](const Tensor& running, const Tensor& to, double factor) {
         if (!running.defined()) return;
-        mul_(running, wrapped_number(1 - momentum));
+        mul_(running, 1 - momentum);
         add_(running, cast(to, running.dtype()), momentum * factor);
     };
     move(running_mean, mean, 1);

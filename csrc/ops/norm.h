@@ -1,15 +1,18 @@
-// Normalisations. Statistics are computed in float32 for half types; variances in the result are biased.
+// Normalisations. Statistics are computed in float32 for half types; variances in the result are
+// biased.
 #pragma once
 #include "core/tensor.h"
 
 namespace deeplite {
 
-// x [N, C, ...]; one mean and variance per channel. With training they are those of x, and the running
-// statistics (where given) move towards them by `momentum`, in place; otherwise the running ones are used.
+// x [N, C, ...]; one mean and variance per channel. With training they are those of x, and the
+// running statistics (where given) move towards them by `momentum`, in place; otherwise the running
+// ones are used.
 Tensor batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& running_var,
                   const Tensor& weight, const Tensor& bias, bool training, double momentum,
                   double eps);
-// As batch_norm with the statistics of each (n, c) on its own; the running ones move towards their average.
+// As batch_norm with the statistics of each (n, c) on its own; the running ones move towards their
+// average.
 Tensor instance_norm(const Tensor& x, const Tensor& running_mean, const Tensor& running_var,
                      const Tensor& weight, const Tensor& bias, bool use_input_stats,
                      double momentum, double eps);

@@ -1,5 +1,5 @@
-// What the normalisations share: optional operands, and the formulas of backward written with ops, for
-// when the gradient itself is to be differentiated.
+// What the normalisations share: optional operands, and the formulas of backward written with ops,
+// for when the gradient itself is to be differentiated.
 #pragma once
 #include "ops/apply.h"
 #include "ops/copy.h"
@@ -24,7 +24,7 @@ struct Normalised {
 };
 inline Normalised normalise(const Tensor& x, const Dims& dims, double eps, bool centred = true) {
     const Tensor xc = centred ? sub(x, mean(x, dims, true)) : x;
-    const Tensor rstd = rsqrt(add(mean(mul(xc, xc), dims, true), wrapped_number(eps)));
+    const Tensor rstd = rsqrt(add(mean(mul(xc, xc), dims, true), eps));
     return {mul(xc, rstd), rstd};
 }
 // The gradient of x from that of xhat: (g - mean(g) - xhat * mean(g * xhat)) * rstd

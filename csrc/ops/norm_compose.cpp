@@ -14,7 +14,8 @@ Tensor local_response_norm(const Tensor& x, int64_t size, double alpha, double b
         x.shape());
     check<ValueError>(size >= 1, "local_response_norm: size must be positive, got ", size);
     if (x.numel() == 0) return x;
-    // Window sums over channels as sums of shifted slices: channel c sees c - size / 2 ... c + (size - 1) / 2.
+    // Window sums over channels as sums of shifted slices: channel c sees c - size / 2 ... c +
+    // (size - 1) / 2.
     const int64_t channels = x.size(1);
     const Tensor squares = mul(x, x);
     std::vector<int64_t> margins(size_t(2 * (x.dim() - 1)), 0);
@@ -29,7 +30,8 @@ Tensor local_response_norm(const Tensor& x, int64_t size, double alpha, double b
 
 Tensor normalize(const Tensor& x, double p, const Dims& dims, double eps) {
     check<TypeError>(x.is_floating(), "normalize: expected a floating input, got ", x.dtype());
-    return div(x, clamp(vector_norm(x, p, dims, true), std::optional<double>(eps), std::nullopt));
+    const Dims over = wrap_dims(dims, x.dim(), "normalize");
+    return div(x, clamp(vector_norm(x, p, over, true), std::optional<double>(eps), std::nullopt));
 }
 
 }  // namespace deeplite

@@ -20,7 +20,8 @@ Dims first_dims(int count) {
     return dims;
 }
 
-// x, weight, bias -> y, mean, rstd (RMS norm: mean is absent). The statistics keep the leading dimensions.
+// x, weight, bias -> y, mean, rstd (RMS norm: mean is absent). The statistics keep the leading
+// dimensions.
 template <bool kRms>
 struct RowNorm {
     static constexpr OpInfo info{.name = kRms ? "rms_norm" : "layer_norm",

@@ -10,7 +10,7 @@
 #include "ops/index_sort.h"
 #include "ops/iter.h"
 #include "ops/random.h"
-#include "ops/reduce.h"
+#include "ops/softmax.h"
 #include "ops/view.h"
 
 namespace deeplite {
@@ -178,9 +178,7 @@ Tensor gumbel_softmax(const Tensor& logits, double tau, bool hard, int64_t dim) 
         GradMode no_grad(false);
         gumbel = neg(log(exponential_(empty(logits.shape(), logits.dtype(), logits.device()))));
     }
-    Tensor scaled = div(add(logits, gumbel), wrapped_number(tau));
-    Tensor shifted = exp(sub(scaled, detach(topk(scaled, 1, dim)[0])));
-    Tensor soft = div(shifted, sum(shifted, {dim}, true));
+    Tensor soft = softmax(div(add(logits, gumbel), wrapped_number(tau)), dim);
     if (!hard) return soft;
     // One-hot forward, the gradient of the soft sample backward.
     Tensor best = topk(detach(soft), 1, dim)[1];

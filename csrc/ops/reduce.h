@@ -1,4 +1,5 @@
-// Reductions over dimensions, scans along one, norms and statistics. Empty dims mean all dimensions;
+// Reductions over dimensions, scans along one, norms and statistics. Empty dims mean all
+// dimensions;
 // functions without dims reduce everything to a 0-d tensor.
 #pragma once
 #include <array>
@@ -26,7 +27,8 @@ Tensor all(const Tensor& x, const Dims& dims = {}, bool keepdim = false);
 Tensor any(const Tensor& x, const Dims& dims = {}, bool keepdim = false);
 Tensor count_nonzero(const Tensor& x, const Dims& dims = {});
 
-// Where several elements are the extreme, amin and amax share the gradient evenly; the versions that
+// Where several elements are the extreme, amin and amax share the gradient evenly; the versions
+// that
 // also give an index send it there.
 Tensor amin(const Tensor& x, const Dims& dims = {}, bool keepdim = false);
 Tensor amax(const Tensor& x, const Dims& dims = {}, bool keepdim = false);
@@ -67,6 +69,8 @@ Tensor dist(const Tensor& a, const Tensor& b, double p = 2);
 // Scans. The pairs are (values, indices).
 Tensor cumsum(const Tensor& x, int64_t dim, OptionalDType dtype = {});
 Tensor cumprod(const Tensor& x, int64_t dim, OptionalDType dtype = {});
+const Tensor& cumsum_(const Tensor& self, int64_t dim);
+const Tensor& cumprod_(const Tensor& self, int64_t dim);
 Tensor logcumsumexp(const Tensor& x, int64_t dim);
 std::array<Tensor, 2> cummax(const Tensor& x, int64_t dim);
 std::array<Tensor, 2> cummin(const Tensor& x, int64_t dim);

@@ -109,8 +109,9 @@ Tensor mean(const Tensor& x, const Dims& dims, bool keepdim, OptionalDType dtype
 Tensor nanmean(const Tensor& x, const Dims& dims, bool keepdim, OptionalDType dtype) {
     Tensor y = cast_if(x, dtype);
     check_floating("nanmean", y);
-    Tensor count = sum(eq(y, y), dims, keepdim);
-    return div(nansum(y, dims, keepdim), cast(count, y.dtype()));
+    Dims over = wrap_dims(dims, x.dim(), "nanmean");
+    Tensor count = cast(sum(eq(y, y), over, keepdim), y.dtype());
+    return div(apply(NanSum{over, keepdim}, y), count);
 }
 
 Tensor logsumexp(const Tensor& x, const Dims& dims, bool keepdim) {

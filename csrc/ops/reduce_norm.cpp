@@ -73,7 +73,11 @@ Tensor matrix_norm(const Tensor& x_in, double ord, const Dims& dims, bool keepdi
                       ": ord must be 'fro', 1, -1, inf or -inf, got ", ord);
     int64_t inner = std::isinf(ord) ? d[1] : d[0], outer = std::isinf(ord) ? d[0] : d[1];
     Tensor sums = vector_norm(x, 1, {inner}, true);
-    Tensor y = ord > 0 ? amax(sums, {outer}, true) : amin(sums, {outer}, true);
+    Tensor y;
+    if (ord > 0 && x.shape()[int(outer)] == 0)
+        y = sum(sums, {outer}, true);  // of nothing: 0
+    else
+        y = ord > 0 ? amax(sums, {outer}, true) : amin(sums, {outer}, true);
     return keepdim ? y : squeeze(y, d);
 }
 

@@ -12,7 +12,8 @@
 namespace deeplite {
 
 // Runs one reduction of x over `dims` (wrapped, sorted; none is left out: nothing is reduced). The
-// result has dtype `out`. `second`, when given, receives the second result, of dtype `second_dtype`.
+// result has dtype `out`. `second`, when given, receives the second result, of dtype
+// `second_dtype`.
 Tensor reduce_raw(const char* op, dl_reduce_op kind, const Tensor& x, const Dims& dims,
                   bool keepdim, DType out, double param = 0, Tensor* second = nullptr,
                   DType second_dtype = DType::Int64);

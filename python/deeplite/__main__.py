@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import platform
 import sys
+from collections.abc import Callable
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -43,7 +44,7 @@ def add_demo_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-torch", action="store_true", help="do not compare with torch")
 
 
-def at_least(lowest: int):  # noqa: ANN201
+def at_least(lowest: int) -> Callable[[str], int]:
     """An argparse type: an integer of at least `lowest`."""
 
     def parse(text: str) -> int:
@@ -60,8 +61,9 @@ def at_least(lowest: int):  # noqa: ANN201
 
 def info() -> int:
     """Prints what a bug report should say about the installation."""
-    import deeplite
     import numpy
+
+    import deeplite
 
     facts = {
         "deeplite": deeplite.__version__,

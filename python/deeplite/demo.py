@@ -211,7 +211,7 @@ def compare_with_torch(
         train(lib, m, digits, args, dtype="float64", epochs=epochs).losses
         for lib, m in ((deeplite, model), (torch, twin))
     ]
-    difference = np.abs(np.subtract(*curves))
+    difference = np.abs(np.subtract(np.asarray(curves[0]), np.asarray(curves[1])))
     verdict = "ok" if difference.max() <= 1e-9 else "MORE THAN 1e-9"
     say(
         f"float64 loss curves differ by at most {difference.max():.1e} "

@@ -168,6 +168,13 @@ CASES = [
         Error("RuntimeError", "bool", make((2,), "bool"))], dtypes=(*FLOAT, "int64"), exact=True,
            skip={"capture": "returns its argument"}),
     OpCase("sgn", lambda: samples_in(-2, 2), exact=True, grad=False),
+    OpCase("Tensor.sgn_", lambda: samples_in(-2, 2), exact=True, grad=False),
+    OpCase("polygamma", lambda: [Sample(0, make((3, 4), low=0.3, high=5)),
+                                 Sample(1, make((3, 4), low=0.3, high=5))],
+           lambda: [Error("RuntimeError", "negative", -1, make(3)),
+                    Error("NotImplementedError", "n = 1", 2, make(3))],
+           # torch's is good to 1e-10 only
+           dtypes=("float32",), grad=False, half=False, c=64.0),
     OpCase("neg", lambda: [Sample(make(3))],
            lambda: [Error("RuntimeError", "bool", make((2,), "bool"))], variant="bool",
            dtypes=("float32",)),

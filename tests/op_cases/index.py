@@ -323,7 +323,7 @@ def one_hots():
 
 
 def one_hot_errors():
-    yield Error("IndexError", "index 4", idx([0, 4]), 3)
+    yield Error("IndexError", "class 4", idx([0, 4]), 3)
     yield Error("TypeError", "int64", make(3, "float32"))
 
 

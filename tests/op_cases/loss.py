@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from op_cases import Error, OpCase, Sample, Spec, index, make, values
+from op_cases import Error, OpCase, Sample, Spec, make, values
 
 REDUCTIONS = ("mean", "sum", "none")
 Samples = Callable[[], Iterator[Sample]]
+
+
+def labels(shape: tuple[int, ...], classes: int) -> Spec:
+    return make(shape, "int64", 0, classes)
 
 
 def weights(classes: int) -> Spec:
@@ -20,19 +24,19 @@ def class_samples(**more: Any) -> Samples:
 
     def samples() -> Iterator[Sample]:
         for reduction in REDUCTIONS:
-            yield Sample(make((5, 7)), index((5,), 7), reduction=reduction, **more)
+            yield Sample(make((5, 7)), labels((5,), 7), reduction=reduction, **more)
             yield Sample(
-                make((4, 3, 2, 5)), index((4, 2, 5), 3), weights(3), reduction=reduction, **more
+                make((4, 3, 2, 5)), labels((4, 2, 5), 3), weights(3), reduction=reduction, **more
             )
             target = values([1, -100, 0, 2], "int64")
             yield Sample(make((4, 3)), target, weights(3), reduction=reduction, **more)
             target = values([[1, 0], [2, 2]], "int64")
             yield Sample(make((2, 3, 2)), target, ignore_index=2, reduction=reduction, **more)
-            yield Sample(make((6,)), index((), 6), reduction=reduction, **more)
-        yield Sample(make((40, 10), layout="transposed"), index((40,), 10), **more)
-        yield Sample(make((3, 4, 0)), index((3, 0), 4), reduction="none", **more)
-        yield Sample(make((0, 4)), index((0,), 4), reduction="sum", **more)
-        yield Sample(make((0, 4)), index((0,), 4), **more)  # mean of nothing: NaN
+            yield Sample(make((6,)), labels((), 6), reduction=reduction, **more)
+        yield Sample(make((40, 10), layout="transposed"), labels((40,), 10), **more)
+        yield Sample(make((3, 4, 0)), labels((3, 0), 4), reduction="none", **more)
+        yield Sample(make((0, 4)), labels((0,), 4), reduction="sum", **more)
+        yield Sample(make((0, 4)), labels((0,), 4), **more)  # mean of nothing: NaN
 
     return samples
 
@@ -40,11 +44,11 @@ def class_samples(**more: Any) -> Samples:
 def class_errors() -> Iterator[Error]:
     yield Error("IndexError", "target 4.*4 classes", make((2, 4)), values([1, 4], "int64"))
     yield Error("IndexError", "target -1", make((2, 4)), values([-1, 0], "int64"))
-    yield Error("ShapeError", r"target.*\[2\].*\[3\]", make((2, 4)), index((3,), 4))
-    yield Error("ShapeError", "weight", make((2, 4)), index((2,), 4), weights(3))
+    yield Error("ShapeError", r"target.*\[2\].*\[3\]", make((2, 4)), labels((3,), 4))
+    yield Error("ShapeError", "weight", make((2, 4)), labels((2,), 4), weights(3))
     yield Error("TypeError", "class indices", make((2, 4)), make((2,)))
-    yield Error("TypeError", "floating", make((2, 4), "int64"), index((2,), 4))
-    yield Error("ValueError", "reduction", make((2, 4)), index((2,), 4), reduction="total")
+    yield Error("TypeError", "floating", make((2, 4), "int64"), labels((2,), 4))
+    yield Error("ValueError", "reduction", make((2, 4)), labels((2,), 4), reduction="total")
 
 
 def probability_samples() -> Iterator[Sample]:
@@ -57,10 +61,8 @@ def probability_samples() -> Iterator[Sample]:
 
 
 def probability_errors() -> Iterator[Error]:
-    yield Error(
-        "ValueError", "label_smoothing", make((2, 4)), index((2,), 4), label_smoothing=1.5
-    )
-    yield Error("TypeError", "probabilities", make((2, 4)), index((2, 4), 4))
+    yield Error("ValueError", "label_smoothing", make((2, 4)), labels((2,), 4), label_smoothing=1.5)
+    yield Error("TypeError", "probabilities", make((2, 4)), labels((2, 4), 4))
 
 
 def pair_samples(low: float = -2, high: float = 2, **options: tuple[float, ...]) -> Samples:
@@ -146,16 +148,16 @@ def kl_samples() -> Iterator[Sample]:
 def multi_margin_samples() -> Iterator[Sample]:
     for reduction in REDUCTIONS:
         for p in (1, 2):
-            yield Sample(make((5, 7)), index((5,), 7), p=p, reduction=reduction)
+            yield Sample(make((5, 7)), labels((5,), 7), p=p, reduction=reduction)
         more = {"margin": 0.5, "weight": weights(4), "reduction": reduction}
-        yield Sample(make((6, 4)), index((6,), 4), **more)
-        yield Sample(make((6,)), index((), 6), reduction=reduction)
+        yield Sample(make((6, 4)), labels((6,), 4), **more)
+        yield Sample(make((6,)), labels((), 6), reduction=reduction)
 
 
 def multi_margin_errors() -> Iterator[Error]:
     yield Error("IndexError", "target 9", make((2, 4)), values([1, 9], "int64"))
-    yield Error("ShapeError", "target", make((2, 4)), index((3,), 4))
-    yield Error("ValueError", "p must be", make((2, 4)), index((2,), 4), p=3)
+    yield Error("ShapeError", "target", make((2, 4)), labels((3,), 4))
+    yield Error("ValueError", "p must be", make((2, 4)), labels((2,), 4), p=3)
 
 
 def multilabel_samples() -> Iterator[Sample]:
@@ -167,7 +169,7 @@ def multilabel_samples() -> Iterator[Sample]:
 
 def multilabel_errors() -> Iterator[Error]:
     yield Error("IndexError", "target 4", make((1, 4)), values([[1, 4, -1, 0]], "int64"))
-    yield Error("ShapeError", "shape", make((2, 4)), index((2, 3), 4))
+    yield Error("ShapeError", "shape", make((2, 4)), labels((2, 3), 4))
 
 
 F = "nn.functional."
@@ -194,6 +196,9 @@ CASES = [
         k=lambda s: 64,
     ),
     OpCase(F + "kl_div", kl_samples, k=lambda s: 64),
-    OpCase(F + "multi_margin_loss", multi_margin_samples, multi_margin_errors, k=lambda s: 64),
+    OpCase(
+        F + "multi_margin_loss", multi_margin_samples, multi_margin_errors, k=lambda s: 64,
+        skip={"empty": "torch leaves the mean of no samples unset"},
+    ),
     OpCase(F + "multilabel_margin_loss", multilabel_samples, multilabel_errors, k=lambda s: 64),
 ]  # fmt: skip

@@ -218,8 +218,8 @@ def dropouts():
 
 
 def dropout_errors():
-    yield Error("ValueError", "probability", make((3, 4)), 1.5)
-    yield Error("ValueError", "probability", make((3, 4)), -0.1)
+    yield Error("ValueError", r"\bp\b", make((3, 4)), 1.5)
+    yield Error("ValueError", r"\bp\b", make((3, 4)), -0.1)
 
 
 def dropout_check(outputs: list[np.ndarray], sample: Sample) -> None:

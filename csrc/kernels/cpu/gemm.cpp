@@ -96,7 +96,8 @@ void multiply_integers(const dl_gemm_args& g, int64_t z, int64_t i0, int64_t i1)
         }
 }
 
-// Products of a batch: spread over the threads when there are enough of them, else each uses them all.
+// Products of a batch: spread over the threads when there are enough of them, else each uses them
+// all.
 template <class T>
 dl_status run_float(const dl_gemm_args& g) {
     const int threads = dl_num_threads();

@@ -1,27 +1,29 @@
 // The packed matrix product that gemm and conv share: five loops around a register-blocked
 // micro-kernel, with packers and an epilogue that the caller brings.
 //
-//   gemm_packed(m, n, k, pack_a, pack_b, out, threads)     C[m, n] = act(alpha * A @ B + beta * D + bias)
+//   gemm_packed(m, n, k, pack_a, pack_b, out, threads)
+//   C[m, n] = act(alpha * A @ B + beta * D + bias)
 //
-// Packers. The micro-kernel reads A and B only from packed slivers of width W (MR rows of A, NR columns
-// of B): element (k, w) of a sliver lies at [k * W + w], and slivers follow each other, kc * W elements
-// apart. A packer is a copyable object with
+// Packers. The micro-kernel reads A and B only from packed slivers of width W (MR rows of A, NR
+// columns of B): element (k, w) of a sliver lies at [k * W + w], and slivers follow each other,
+// kc * W elements apart. A packer is a copyable object with
 //     static constexpr bool prepacked;
 //     const T* operator()(T* buf, int64_t w0, int64_t wn, int64_t k0, int64_t kc) const;
 // that provides rows (columns) [w0, w0 + wn) and steps [k0, k0 + kc) of the sum as ceil(wn / W)
-// slivers, the missing rows (columns) of the last one filled with zeros. It either writes them to `buf`
-// (64-byte aligned, roundup(wn, W) * kc elements) and returns buf, or, when prepacked, ignores buf and
-// returns where they already are. w0 is always a multiple of W, k0 of gemm_kc<T>(k). Packers run
-// on many threads at once and may use scratch slot 3; slots 0, 1 and 2 belong to this file.
-// PackStrided packs any strided matrix; conv packs image patches instead (implicit im2col).
-// pack_all + Prepacked pack an operand once for many products (weights, for each image of a batch).
+// slivers, the missing rows (columns) of the last one filled with zeros. It either writes them to
+// `buf` (64-byte aligned, roundup(wn, W) * kc elements) and returns buf, or, when prepacked,
+// ignores buf and returns where they already are. w0 is always a multiple of W, k0 of
+// gemm_kc<T>(k). Packers run on many threads at once and may use scratch slot 3; slots 0, 1 and 2
+// belong to this file. PackStrided packs any strided matrix; conv packs image patches instead
+// (implicit im2col). pack_all + Prepacked pack an operand once for many products (weights, for
+// each image of a batch).
 //
 // Output. GemmOut<T> is strided. Fastest when cs == 1; when rs == 1 instead, swap A and B.
 //
-// Threads. `threads` 1 runs in the calling thread without parallel_for: use it inside one's own parallel
-// region. The bits of C depend on neither the blocking of m and n nor the thread count: each element
-// sums its products in blocks of gemm_kc(k) steps, in order; where m * n is small and k long, in
-// gemm_split(m, n, k) parts of k that are added in order, cut by shape alone.
+// Threads. `threads` 1 runs in the calling thread without parallel_for: use it inside one's own
+// parallel region. The bits of C depend on neither the blocking of m and n nor the thread count:
+// each element sums its products in blocks of gemm_kc(k) steps, in order; where m * n is small and
+// k long, in gemm_split(m, n, k) parts of k that are added in order, cut by shape alone.
 // gemm_packed returns false when scratch memory could not be had.
 #pragma once
 #include "kernels/cpu/parallel.h"
@@ -76,8 +78,8 @@ DL_INLINE int64_t gemm_kc(int64_t k) {
     return blocks > 1 ? gemm_round_up(gemm_div_up(k, blocks), 4) : gemm_max(k, 1);
 }
 
-// Where the result goes and what is done to it on the way. D and the bias join the first block of k,
-// the activation follows the last.
+// Where the result goes and what is done to it on the way. D and the bias join the first block of
+// k, the activation follows the last.
 template <class T>
 struct GemmOut {
     T* c;
@@ -94,7 +96,7 @@ struct GemmOut {
     bool accumulates() const { return d == c && beta == T(1) && d_rs == rs && d_cs == cs; }
 };
 
-// ---- packing -------------------------------------------------------------------------------------
+// ---- packing -----------------------------------------------------------------------------------
 
 // dst[w + k * W] = src[k + w * ws] for a 4 x 4 block, in registers.
 template <class T, int W>
@@ -143,7 +145,8 @@ void pack_sliver(T* dst, const T* src, int64_t wn, int64_t ws, int64_t kc, int64
     }
 }
 
-// Packs a strided matrix in slivers of W. ws: stride along rows of A (columns of B), ks: along the sum.
+// Packs a strided matrix in slivers of W. ws: stride along rows of A (columns of B), ks: along the
+// sum.
 template <class T, int W>
 struct PackStrided {
     static constexpr bool prepacked = false;
@@ -195,10 +198,11 @@ Prepacked<T, W> pack_all(T* data, const P& pack, int64_t w0, int64_t wn, int64_t
     return out;
 }
 
-// ---- the micro-kernel ----------------------------------------------------------------------------
+// ---- the micro-kernel --------------------------------------------------------------------------
 
 // c[R, V vectors] = alpha * a @ b (+ c when add): a is one sliver of A; rows of b lie ldb apart (NR
-// when packed). alpha comes by pointer: as a value it would hold one of the registers the loop needs.
+// when packed). alpha comes by pointer: as a value it would hold one of the registers the loop
+// needs.
 template <class T, int R, int V>
 void gemm_micro(int64_t kc, const T* a, const T* b, int64_t ldb, T* c, int64_t ldc, const T* alpha,
                 bool add) {
@@ -260,7 +264,7 @@ struct GemmMicros {
                                            , gemm_micro < T, GemmTile<T>::MR >= 14 ? 14 : 4, V > };
 };
 
-// ---- the epilogue --------------------------------------------------------------------------------
+// ---- the epilogue ------------------------------------------------------------------------------
 
 // Brings a finished tile t [mr, nr] (rows ld apart) to C at (i0, j0), alpha not yet applied.
 template <class T>
@@ -320,7 +324,7 @@ void gemm_macro(const GemmOut<T>& o, const T* a, const T* b, int64_t i0, int64_t
     }
 }
 
-// ---- loops and threads ---------------------------------------------------------------------------
+// ---- loops and threads -------------------------------------------------------------------------
 
 // A rectangle of C over steps [k_begin, k_end) of the sum (k_begin a multiple of kc).
 template <class T>

@@ -1,5 +1,6 @@
-// Matrix products that packing would slow down: vectors, few rows, tiny matrices. Three kernels, chosen
-// by which way the larger operand B lies in memory; all run at the speed at which B can be read.
+// Matrix products that packing would slow down: vectors, few rows, tiny matrices. Three kernels,
+// chosen by which way the larger operand B lies in memory; all run at the speed at which B can be
+// read.
 //   dot      B's columns are contiguous (B is a transposed weight): vector sums along k
 //   axpy     one row of A, B's rows contiguous: rows of B are scaled and added, streaming
 //   direct   several rows of A, B's rows contiguous: a register tile fed from B where it lies
@@ -126,7 +127,8 @@ void gemm_axpy_columns(int64_t k, const T* a, int64_t as, const T* b, int64_t ld
     }
 }
 
-// t [R, V vectors] = a @ b over k steps: element (i, k) of a at a[i * rs + k * ks], rows of b ldb apart.
+// t [R, V vectors] = a @ b over k steps: element (i, k) of a at a[i * rs + k * ks], rows of b ldb
+// apart.
 template <class T, int R, int V>
 void gemm_direct_tile(int64_t k, const T* a, int64_t rs, int64_t ks, const T* b, int64_t ldb, T* t,
                       int64_t ldt) {
@@ -218,8 +220,8 @@ void gemm_direct_columns(int64_t m, int64_t k, const T* a, int64_t rs, int64_t k
 // Rows of the next of `groups` groups that share m rows evenly.
 DL_INLINE int64_t gemm_rows_of(int64_t m, int64_t groups) { return gemm_div_up(m, groups); }
 
-// The same for more rows, through the packed core's micro-kernel: a packed in slivers of MR rows over the
-// whole sum (`sliver` elements apart), B read where it lies.
+// The same for more rows, through the packed core's micro-kernel: a packed in slivers of MR rows
+// over the whole sum (`sliver` elements apart), B read where it lies.
 template <class T>
 void gemm_rows_columns(int64_t m, int64_t k, const T* a, int64_t sliver, const T* b, int64_t ldb,
                        const GemmOut<T>& o, int64_t j0, int64_t j1) {
@@ -272,7 +274,8 @@ void gemm_small_columns(SmallPath path, const SmallProblem<T>& p, int64_t j0, in
         gemm_direct_columns(p.m, p.k, p.a, p.a_rs, p.a_ks, p.b, p.b_ks, p.out, j0, j1);
 }
 
-// A long sum over a small C: parts of k, cut by shape alone, summed on their own and added in order.
+// A long sum over a small C: parts of k, cut by shape alone, summed on their own and added in
+// order.
 template <class T>
 bool gemm_small_split(SmallPath path, const SmallProblem<T>& p, int64_t step, int threads) {
     const int64_t parts = gemm_div_up(p.k, step), size = p.m * p.n;

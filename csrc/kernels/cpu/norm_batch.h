@@ -1,7 +1,7 @@
-// Batch normalisation of x [n, c, s]. Two walks over memory, chosen by the length s of a channel's plane:
-// planes walks one channel's stretches of s elements at a time; columns takes a few neighbouring channels
-// and all their s as columns of a matrix with n rows, so that short planes (s = 1: a plain [n, c] matrix)
-// still fill vectors.
+// Batch normalisation of x [n, c, s]. Two walks over memory, chosen by the length s of a channel's
+// plane: planes walks one channel's stretches of s elements at a time; columns takes a few
+// neighbouring channels and all their s as columns of a matrix with n rows, so that short planes (s
+// = 1: a plain [n, c] matrix) still fill vectors.
 #pragma once
 #include "kernels/cpu/norm_rows.h"
 #include "kernels/norm.h"
@@ -184,7 +184,7 @@ dl_status batch_norm_apply(const dl_batch_norm_args& g) {
     return DL_OK;
 }
 
-// ---- backward ------------------------------------------------------------------------------------
+// ---- backward ----------------------------------------------------------------------------------
 
 struct BatchSums {
     double sum, dot;  // of dy, and of dy * (x - mean)

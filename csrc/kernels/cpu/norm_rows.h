@@ -1,6 +1,7 @@
-// The arithmetic of normalisation on contiguous stretches of memory, shared by batch, layer and group norm.
-// Sums run in vectors of T over stretches of a few thousand elements, which are then combined in double:
-// exact to the last bits of T for any length, and in the same order for any thread count.
+// The arithmetic of normalisation on contiguous stretches of memory, shared by batch, layer and
+// group norm. Sums run in vectors of T over stretches of a few thousand elements, which are then
+// combined in double: exact to the last bits of T for any length, and in the same order for any
+// thread count.
 #pragma once
 #include <math.h>
 
@@ -81,8 +82,8 @@ struct Moments {
     }
 };
 
-// Moments of `count` elements from the sums of their distances to a point near their mean and of the
-// squares of these. Being small, the distances bring the mean to full precision.
+// Moments of `count` elements from the sums of their distances to a point near their mean and of
+// the squares of these. Being small, the distances bring the mean to full precision.
 template <class T>
 DL_INLINE Moments moments_near(T centre, double count, double sum, double squares) {
     const double m2 = squares - sum * sum / count;
@@ -111,9 +112,9 @@ DL_INLINE void row_affine(T* y, const T* x, int64_t n, T centre, T scale, T shif
     for (int64_t i = 0; i < n; ++i) y[i] = (x[i] - centre) * scale + shift;
 }
 
-// Cuts `parts * blocks` pieces of work in two stages with a meeting between them: measure every part of
-// a block, finish the block from its parts, then write every part. With one part a block is measured and
-// written by one thread while it is still in cache.
+// Cuts `parts * blocks` pieces of work in two stages with a meeting between them: measure every
+// part of a block, finish the block from its parts, then write every part. With one part a block is
+// measured and written by one thread while it is still in cache.
 template <class Measure, class Finish, class Write>
 void norm_two_stages(int64_t blocks, int64_t parts, int64_t grain, const Measure& measure,
                      const Finish& finish, const Write& write) {

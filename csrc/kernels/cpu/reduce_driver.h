@@ -1,10 +1,12 @@
-// Walks a reduction: cuts it into tasks by size alone, hands contiguous runs or tiles of columns to an
+// Walks a reduction: cuts it into tasks by size alone, hands contiguous runs or tiles of columns
+// to an
 // op, and merges the partial results in a fixed order. An op is a small struct:
 //
 //   in_t                 element type;  acc_t  a partial result (plain data)
 //   init()               neutral partial result
 //   run(a, p, n, at)     folds n contiguous elements, the first at flat reduced index `at`, into a
-//   columns(a, p, rows, stride, cols, at)   folds rows of `cols` contiguous elements into a[0..cols)
+//   columns(a, p, rows, stride, cols, at)   folds rows of `cols` contiguous elements into
+// a[0..cols)
 //   merge(a, b)          a = a then b
 //   store(args, k, a)    writes kept index k
 #pragma once
@@ -24,7 +26,8 @@ struct ReduceOp {
     typedef In in_t;
     typedef Acc acc_t;
 
-    // Strided elements go through a small contiguous buffer, so an op needs fast code for runs only.
+    // Strided elements go through a small contiguous buffer, so an op needs fast code for runs
+    // only.
     void strided(Acc& a, const char* p, int64_t n, int64_t stride, int64_t at) const {
         const Self& self = static_cast<const Self&>(*this);
         if (stride == int64_t(sizeof(In))) {
@@ -99,7 +102,8 @@ int64_t kept_offset(const dl_reduce_args& args, int from, int64_t flat) {
     return offset;
 }
 
-// How a reduction is cut: `units` of output (single values, or tiles of adjacent columns), each into
+// How a reduction is cut: `units` of output (single values, or tiles of adjacent columns), each
+// into
 // `chunks` pieces of the reduced range.
 struct ReducePlan {
     bool by_columns;
@@ -175,7 +179,8 @@ AnyOp erase(const Op& op) {
     return any;
 }
 
-// Folds chunk `c` of unit `u` into acc[0..width); returns the width, the first kept index in `first`.
+// Folds chunk `c` of unit `u` into acc[0..width); returns the width, the first kept index in
+// `first`.
 int64_t reduce_unit(const AnyOp& any, const dl_reduce_args& args, const ReducePlan& plan, int64_t u,
                     int64_t c, char* acc, int64_t* first) {
     const char* base = static_cast<const char*>(args.in);

@@ -7,7 +7,7 @@
 
 namespace {
 
-// ---- sums of f(x): float lanes over short blocks, doubles across blocks --------------------------
+// ---- sums of f(x): float lanes over short blocks, doubles across blocks -------------------------
 struct MapNone {
     template <class V>
     static V map(V x) {
@@ -107,7 +107,7 @@ struct FloatSum : ReduceOp<FloatSum<T, Map>, T, double> {
     }
 };
 
-// ---- integers and bool: sum, product, counts; everything wraps in 64 bits ------------------------
+// ---- integers and bool: sum, product, counts; everything wraps in 64 bits -----------------------
 template <class T>
 struct IntSum : ReduceOp<IntSum<T>, T, uint64_t> {
     uint64_t init() const { return 0; }
@@ -181,7 +181,7 @@ struct Product : ReduceOp<Product<T, Acc, Out>, T, Acc> {
     }
 };
 
-// ---- extremes: `kMax` or min; a NaN wins ---------------------------------------------------------
+// ---- extremes: `kMax` or min; a NaN wins --------------------------------------------------------
 template <class T>
 struct Limits;
 template <>
@@ -247,7 +247,7 @@ struct Extreme : ReduceOp<Extreme<T, kMax, Map>, T, T> {
     }
 };
 
-// ---- index of the extreme: the first one, the first NaN before all -------------------------------
+// ---- index of the extreme: the first one, the first NaN before all ------------------------------
 template <class T>
 struct Place {
     T value;
@@ -318,7 +318,7 @@ struct ArgExtreme : ReduceOp<ArgExtreme<T, kMax>, T, Place<T>> {
     }
 };
 
-// ---- mean and variance: two passes over a block, blocks merged by Chan's formula -----------------
+// ---- mean and variance: two passes over a block, blocks merged by Chan's formula ----------------
 struct Moments {
     double n, mean, m2;
 };
@@ -401,7 +401,7 @@ struct Variance : ReduceOp<Variance<T>, T, Moments> {
     }
 };
 
-// ---- norms with a general exponent, and log(sum(exp)) --------------------------------------------
+// ---- norms with a general exponent, and log(sum(exp)) -------------------------------------------
 template <class T>
 struct PowerSum : ReduceOp<PowerSum<T>, T, double> {
     double p = 1;

@@ -329,7 +329,7 @@ class ParameterList(Module):
         return self.extend(values)
 
     def __repr__(self) -> str:
-        body = "\n".join(f"  ({i}): {_describe(value)}" for i, value in enumerate(self))
+        body = "\n".join(f"    ({i}): {_describe(value)}" for i, value in enumerate(self))
         return f"{self._get_name()}(\n{body}\n)" if body else self._get_name() + "()"
 
 

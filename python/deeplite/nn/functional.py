@@ -131,5 +131,3 @@ from ._functional.shape import (
     pixel_shuffle,
     pixel_unshuffle,
 )
-
-__all__ = [name for name in dir() if name[0].islower() and name != "annotations"]

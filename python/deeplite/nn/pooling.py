@@ -12,9 +12,26 @@ from ._sizes import ntuple
 from .module import Module
 
 __all__ = [
-    f"{kind}{n}d"
-    for kind in ("MaxPool", "MaxUnpool", "AvgPool", "LPPool", "AdaptiveMaxPool", "AdaptiveAvgPool")
-    for n in (1, 2, 3)
+    "AdaptiveAvgPool1d",
+    "AdaptiveAvgPool2d",
+    "AdaptiveAvgPool3d",
+    "AdaptiveMaxPool1d",
+    "AdaptiveMaxPool2d",
+    "AdaptiveMaxPool3d",
+    "AvgPool1d",
+    "AvgPool2d",
+    "AvgPool3d",
+    "FractionalMaxPool2d",
+    "FractionalMaxPool3d",
+    "LPPool1d",
+    "LPPool2d",
+    "LPPool3d",
+    "MaxPool1d",
+    "MaxPool2d",
+    "MaxPool3d",
+    "MaxUnpool1d",
+    "MaxUnpool2d",
+    "MaxUnpool3d",
 ]
 
 
@@ -351,3 +368,65 @@ class AdaptiveAvgPool3d(_AdaptiveAvgPool):
     """Means over windows that give an output of ``output_size``, whatever the input's size."""
 
     _function = staticmethod(F.adaptive_avg_pool3d)
+
+
+class _FractionalMaxPool(Module):
+    _ndim: int
+    _function: Any
+
+    def __init__(
+        self,
+        kernel_size: Any,
+        output_size: Any = None,
+        output_ratio: Any = None,
+        return_indices: bool = False,
+        _random_samples: Tensor | None = None,
+    ) -> None:
+        super().__init__()
+        name = type(self).__name__
+        if (output_size is None) == (output_ratio is None):
+            raise ValueError(f"{name}: give either output_size or output_ratio")
+        if output_ratio is not None and not all(0 < r < 1 for r in ntuple(output_ratio, 1)):
+            raise ValueError(f"{name}: output_ratio must be between 0 and 1, got {output_ratio}")
+        self.kernel_size = ntuple(kernel_size, self._ndim)
+        self.return_indices = return_indices
+        self.register_buffer("_random_samples", _random_samples)
+        self.output_size = None if output_size is None else ntuple(output_size, self._ndim)
+        self.output_ratio = None if output_ratio is None else ntuple(output_ratio, self._ndim)
+
+    def forward(self, input: Tensor) -> Any:
+        return self._function(
+            input,
+            self.kernel_size,
+            self.output_size,
+            self.output_ratio,
+            self.return_indices,
+            _random_samples=self._random_samples,
+        )
+
+
+class FractionalMaxPool2d(_FractionalMaxPool):
+    """Maxima over windows at random places (Graham, 2014).
+
+    Args:
+        kernel_size: the windows' size.
+        output_size, output_ratio: the size of the output, or its share of the input's.
+        return_indices: also return where each maximum is.
+
+    Raises:
+        ValueError: both or neither of output_size and output_ratio, or a ratio outside (0, 1).
+
+    Example:
+        >>> tuple(nn.FractionalMaxPool2d(2, output_ratio=0.5)(deeplite.zeros(1, 3, 8, 8)).shape)
+        (1, 3, 4, 4)
+    """
+
+    _ndim = 2
+    _function = staticmethod(F.fractional_max_pool2d)
+
+
+class FractionalMaxPool3d(_FractionalMaxPool):
+    """Maxima over windows at random places of volumes; see :class:`FractionalMaxPool2d`."""
+
+    _ndim = 3
+    _function = staticmethod(F.fractional_max_pool3d)

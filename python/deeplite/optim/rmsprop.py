@@ -25,11 +25,11 @@ class RMSprop(Optimizer):
 
     Example:
         >>> w = nn.Parameter(deeplite.tensor([1.0]))
-        >>> opt = deeplite.optim.RMSprop([w], lr=0.1)
+        >>> opt = deeplite.optim.RMSprop([w], lr=0.05)
         >>> w.grad = deeplite.tensor([1.0])
         >>> opt.step()
         >>> w.detach()
-        tensor([0.])
+        tensor([0.5000])
     """
 
     def __init__(

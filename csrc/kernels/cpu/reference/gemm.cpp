@@ -1,5 +1,5 @@
-// Reference matrix product: one loop per index. Floats accumulate in double, so this is also the more
-// exact twin; integers accumulate in 64 bits and wrap around.
+// Reference matrix product: one loop per index. Floats accumulate in double, so this is also the
+// more exact twin; integers accumulate in 64 bits and wrap around.
 #include "kernels/gemm.h"
 
 namespace {

@@ -148,6 +148,12 @@ void put_loss(const dl_margin_loss_args& args, int64_t i, double loss, double* t
         static_cast<T*>(args.out)[0] =
             T(args.reduction == DL_REDUCTION_MEAN ? *total / double(args.n) : *total);
 }
+// The loss of no samples at all: put_loss is never called.
+template <class T>
+void put_nothing(const dl_margin_loss_args& args) {
+    if (args.n > 0 || args.dy || args.reduction == DL_REDUCTION_NONE) return;
+    static_cast<T*>(args.out)[0] = args.reduction == DL_REDUCTION_MEAN ? T(NAN) : T(0);
+}
 // What multiplies the slope of sample i in the backward pass.
 template <class T>
 double sample_scale(const dl_margin_loss_args& args, int64_t i) {
@@ -161,6 +167,7 @@ dl_status multi_margin(const dl_margin_loss_args* args) {
         typedef decltype(zero) T;
         const T* weight = static_cast<const T*>(args->weight);
         double total = 0;
+        put_nothing<T>(*args);
         for (int64_t i = 0; i < args->n; ++i) {
             const T* x = static_cast<const T*>(args->x) + i * args->classes;
             int64_t t = args->target[i];
@@ -190,6 +197,7 @@ dl_status multilabel_margin(const dl_margin_loss_args* args) {
         typedef decltype(zero) T;
         int64_t classes = args->classes;
         double total = 0;
+        put_nothing<T>(*args);
         for (int64_t i = 0; i < args->n; ++i) {
             const T* x = static_cast<const T*>(args->x) + i * classes;
             const int64_t* target = args->target + i * classes;

@@ -169,15 +169,14 @@ def rrelu(
         >>> F.rrelu(deeplite.tensor([-1.0, 1.0]), 0.25, 0.75)
         tensor([-0.5000,  1.0000])
     """
-    function = core.rrelu_ if inplace else core.rrelu
-    return function(input, lower, upper, training)
+    return core.rrelu(input, lower, upper, training, inplace)
 
 
 def rrelu_(
     input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False
 ) -> Tensor:
     """:func:`rrelu` in place."""
-    return core.rrelu_(input, lower, upper, training)
+    return core.rrelu(input, lower, upper, training, True)
 
 
 def gelu(input: Tensor, approximate: str = "none") -> Tensor:
@@ -406,11 +405,4 @@ def gumbel_softmax(
         >>> tuple(y.shape), float(y.sum())
         ((3, 5), 3.0)
     """
-    # -log(E) of an exponential variable E is a standard Gumbel variable.
-    noise = -core.empty_like(logits).exponential_().log()
-    soft = core.softmax((logits + noise) / tau, dim)
-    if not hard:
-        return soft
-    index = soft.max(dim, keepdim=True)[1]
-    one_hot = core.zeros_like(logits).scatter_(dim, index, 1.0)
-    return one_hot - soft.detach() + soft
+    return core.gumbel_softmax(logits, tau, hard, eps, dim)

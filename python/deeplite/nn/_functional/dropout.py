@@ -23,7 +23,7 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
         tensor([1., 1., 1.])
     """
     _check("dropout", p)
-    return (core.dropout_ if inplace else core.dropout)(input, p, training)
+    return core.dropout(input, p, training, inplace)
 
 
 def alpha_dropout(
@@ -37,23 +37,7 @@ def alpha_dropout(
         tensor([1., 1., 1.])
     """
     _check("alpha_dropout", p)
-    return _alpha_dropout(input, p, training, inplace, tuple(input.shape))
-
-
-def _alpha_dropout(
-    input: Tensor, p: float, training: bool, inplace: bool, mask_shape: tuple[int, ...]
-) -> Tensor:
-    if not training or p == 0 or input.numel() == 0:
-        return input
-    if p == 1:
-        return input.mul_(0) if inplace else input * 0
-    saturation = -1.7580993408473766  # -scale * alpha of SELU
-    keep = core.empty(mask_shape, dtype=input.dtype, device=input.device).bernoulli_(1 - p)
-    a = (1 - p + p * (1 - p) * saturation**2) ** -0.5
-    shift = (1 - keep) * (a * saturation) - a * saturation * p
-    if inplace:
-        return input.mul_(keep * a).add_(shift)
-    return input * (keep * a) + shift
+    return core.alpha_dropout(input, p, training, inplace)
 
 
 def dropout1d(
@@ -75,7 +59,7 @@ def dropout1d(
         raise RuntimeError(
             f"dropout1d: expected input [N, C, L] or [C, L], got shape {tuple(input.shape)}"
         )
-    return _channels(input, p, training, inplace, batched=input.dim() == 3)
+    return core.dropout1d(input, p, training, inplace)
 
 
 def dropout2d(
@@ -94,7 +78,7 @@ def dropout2d(
         warnings.warn(
             f"dropout2d: expected a 4-d input, got shape {tuple(input.shape)}", stacklevel=2
         )
-    return _channels(input, p, training, inplace, batched=True)
+    return core.dropout2d(input, p, training, inplace)
 
 
 def dropout3d(
@@ -113,7 +97,7 @@ def dropout3d(
         warnings.warn(
             f"dropout3d: expected a 5-d input, got shape {tuple(input.shape)}", stacklevel=2
         )
-    return _channels(input, p, training, inplace, batched=input.dim() == 5)
+    return core.dropout3d(input, p, training, inplace)
 
 
 def feature_alpha_dropout(
@@ -126,19 +110,4 @@ def feature_alpha_dropout(
         (2, 3, 4)
     """
     _check("feature_alpha_dropout", p)
-    return _alpha_dropout(input, p, training, inplace, _channel_shape(input, True))
-
-
-def _channel_shape(input: Tensor, batched: bool) -> tuple[int, ...]:
-    kept = 2 if batched else 1
-    return tuple(n if d < kept else 1 for d, n in enumerate(input.shape))
-
-
-def _channels(input: Tensor, p: float, training: bool, inplace: bool, batched: bool) -> Tensor:
-    if not training or p == 0 or input.numel() == 0:
-        return input
-    shape = _channel_shape(input, batched)
-    keep = core.empty(shape, dtype=input.dtype, device=input.device).bernoulli_(1 - p)
-    if p < 1:
-        keep.mul_(1 / (1 - p))
-    return input.mul_(keep) if inplace else input * keep
+    return core.feature_alpha_dropout(input, p, training, inplace)

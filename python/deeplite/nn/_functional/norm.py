@@ -156,5 +156,5 @@ def normalize(
         >>> F.normalize(deeplite.tensor([[3.0, 4.0]]))
         tensor([[0.6000, 0.8000]])
     """
-    result = input / input.norm(p, dim, keepdim=True).clamp_min(eps).expand_as(input)
+    result = core.normalize(input, p, dim, eps)
     return result if out is None else out.copy_(result)

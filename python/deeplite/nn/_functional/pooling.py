@@ -203,8 +203,8 @@ def max_unpool3d(
     return core.max_unpool3d(input, indices, size)
 
 
-def _each(value: Any, n: int) -> tuple[int, ...]:
-    return (value,) * n if isinstance(value, int) else tuple(value)
+def _each(value: Any, n: int) -> tuple[Any, ...]:
+    return (value,) * n if isinstance(value, (int, float)) else tuple(value)
 
 
 def _unpool_size(
@@ -455,7 +455,7 @@ def _fractional_max_pool(
     if samples is None:
         batch = input.shape[0] if input.dim() == n + 2 else 1
         samples = core.rand((batch, input.shape[-n - 1], n), dtype=input.dtype, device=input.device)
-    result = getattr(core, name)(input, kernel_size, output_size, samples)
+    result = getattr(core, name)(input, _each(kernel_size, n), _each(output_size, n), samples)
     return result if return_indices else result[0]
 
 

@@ -96,10 +96,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
         >>> F.cosine_similarity(deeplite.tensor([[3.0, 4.0]]), deeplite.tensor([[3.0, 0.0]]))
         tensor([0.6000])
     """
-    x1, x2 = core.broadcast_tensors(x1, x2)
-    norm1 = (x1 * x1).sum(dim, keepdim=True).sqrt().clamp_min(eps)
-    norm2 = (x2 * x2).sum(dim, keepdim=True).sqrt().clamp_min(eps)
-    return ((x1 / norm1) * (x2 / norm2)).sum(dim)
+    return core.cosine_similarity(x1, x2, dim, eps)
 
 
 def pairwise_distance(
@@ -111,7 +108,7 @@ def pairwise_distance(
         >>> F.pairwise_distance(deeplite.tensor([3.0, 4.0]), deeplite.zeros(2))
         tensor(5.0000)
     """
-    return (x1 - x2 + eps).norm(p, -1, keepdim=keepdim)
+    return core.pairwise_distance(x1, x2, p, eps, keepdim)
 
 
 def embedding(
