@@ -106,6 +106,9 @@ def index(shape: int | tuple[int, ...], n: int) -> Spec:
     return make(shape, "int64", 0, n)
 
 
+_index = index
+
+
 def values(data: Any, dtype: str | None = None, *, grad: bool = True) -> Spec:
     """A tensor with exactly these (nested lists of) values."""
     array = np.asarray(data)
@@ -409,5 +412,6 @@ def all_cases() -> list[OpCase]:
 def _rows() -> Iterator[tuple[str, OpCase]]:
     for module in sorted(pkgutil.iter_modules(__path__), key=lambda m: m.name):
         cases = importlib.import_module(f"{__name__}.{module.name}").CASES
+        globals()["index"] = _index  # the family index.py is an attribute of this package as well
         for case in cases:
             yield module.name, case
