@@ -28,7 +28,15 @@ def test_docstring_examples(name: str, tmp_path: Path, monkeypatch: pytest.Monke
     module = importlib.import_module(name)
     monkeypatch.chdir(tmp_path)  # examples may write files
     deeplite.manual_seed(0)
-    results = doctest.testmod(module, optionflags=FLAGS, report=False)
+    names = {  # what a reader has imported
+        "deeplite": deeplite,
+        "dl": deeplite,
+        "nn": deeplite.nn,
+        "F": deeplite.nn.functional,
+        "optim": deeplite.optim,
+        "data": deeplite.data,
+    }
+    results = doctest.testmod(module, optionflags=FLAGS, report=False, extraglobs=names)
     assert results.failed == 0, f"{results.failed} examples of {name} fail (output above)"
 
 

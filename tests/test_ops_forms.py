@@ -39,7 +39,7 @@ def torch_has_method(case: OpCase, sample: Sample, number: int) -> bool:
     args, kwargs = Maker(torch, case.dtypes[0])(sample, seed_of(case.id, number))
     try:
         getattr(args[0], case.name)(*args[1:], **kwargs)
-    except (AttributeError, TypeError):
+    except (AttributeError, TypeError, RuntimeError):
         return False
     return True
 

@@ -15,7 +15,8 @@ bool is_view(const Tensor& t) {
 Ref<Node> grad_fn(const Tensor& t) {
     AutogradMeta* m = meta_of(t);
     if (!m) return {};
-    if (m->view_base.defined() && m->view_version != t.version() && requires_grad(m->view_base)) {
+    if (m->view_base.defined() && !m->view_made_without_grad && m->view_version != t.version() &&
+        requires_grad(m->view_base)) {
         // The base was changed in place since: what t shows now comes from the base's new history.
         GradMode on(true);
         Tensor again = grad_ops().as_strided(m->view_base, t.shape(), t.strides(), t.offset());
@@ -136,7 +137,12 @@ void check_inplace(const Tensor& self, const char* op) {
           describe(self), ", strides ", self.strides(), "); clone() it first");
     check(!self.impl()->inference || t_grad_state.inference, op,
           ": an inference tensor cannot be changed in place outside of inference_mode");
-    if (!grad_enabled() || !requires_grad(self)) return;
+    if (!grad_enabled()) return;
+    if (AutogradMeta* m = meta_of(self); m && m->view_made_without_grad && m->view_base.defined())
+        check(!requires_grad(m->view_base), op,
+              ": a view made under no_grad() cannot be changed in ",
+              "place with gradient recording on");
+    if (!requires_grad(self)) return;
     AutogradMeta& m = *meta_of(self);
     check(!is_leaf(self), op,
           ": a leaf tensor that requires gradients cannot be changed in place; ",
@@ -144,9 +150,6 @@ void check_inplace(const Tensor& self, const char* op) {
     if (m.view_base.defined()) {
         check(!is_leaf(m.view_base), op,
               ": a view of a leaf tensor that requires gradients cannot be changed in place");
-        check(!m.view_made_without_grad, op,
-              ": a view made under no_grad() cannot be changed in place with "
-              "gradient recording on");
     }
 }
 

@@ -32,8 +32,9 @@ AutogradMeta& ensure_meta(const Tensor& t);
 inline bool requires_grad(const Tensor& t) {
     if (!t.defined()) return false;
     AutogradMeta* m = meta_of(t);
-    return m && (m->requires_grad || m->grad_fn ||
-                 (m->view_base.defined() && requires_grad(m->view_base)));
+    return m &&
+           (m->requires_grad || m->grad_fn ||
+            (m->view_base.defined() && !m->view_made_without_grad && requires_grad(m->view_base)));
 }
 // The node that made t, brought up to date if t is a view whose base was changed in place. Null for leaves.
 Ref<Node> grad_fn(const Tensor& t);

@@ -96,6 +96,7 @@ class SavedTensor {
     void save_input(const Tensor& t);
     void save_output(const Tensor& t, uint32_t output);  // without holding its own node alive
     bool defined() const { return tensor_.defined(); }
+    const Tensor& held() const { return tensor_; }
     // owner: the node whose output this is. Throws when the data changed since (naming `op`).
     Tensor unpack(Node* owner, const char* op) const;
     void reset() { tensor_ = {}; }

@@ -23,6 +23,8 @@ struct Nested {
 
     void scan(PyObject* o, int depth) {
         if (PyList_Check(o) || PyTuple_Check(o)) {
+            check<ValueError>(depth < kMaxDims, "tensor(): sequences are nested deeper than ",
+                              kMaxDims, " dimensions");
             Py_ssize_t n = PySequence_Fast_GET_SIZE(o);
             level(depth, n, o);
             for (Py_ssize_t i = 0; i < n; ++i) scan(PySequence_Fast_GET_ITEM(o, i), depth + 1);
@@ -100,11 +102,12 @@ Tensor from_nested(PyObject* o, std::optional<DType> dtype) {
     return x;
 }
 
-bool all_numbers(PyObject* o) {  // nested lists of arrays go through NumPy
+bool all_numbers(PyObject* o, int depth = 0) {  // nested lists of arrays go through NumPy
     if (!PyList_Check(o) && !PyTuple_Check(o))
         return !py::hasattr(o, "__array__") || is_tensor(o) || PyFloat_Check(o);
     for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(o); ++i)
-        if (!all_numbers(PySequence_Fast_GET_ITEM(o, i))) return false;
+        if (depth < kMaxDims && !all_numbers(PySequence_Fast_GET_ITEM(o, i), depth + 1))
+            return false;
     return true;
 }
 

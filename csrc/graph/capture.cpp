@@ -107,6 +107,13 @@ void Recorder::record(std::shared_ptr<const RecordedOp> op, std::span<const Tens
     graph_.steps.push_back(std::move(step));
 }
 
+void Recorder::same_value(const Tensor& known, const Tensor& other) {
+    auto it = ids_.find(known.impl());
+    if (it == ids_.end()) return;
+    ids_[other.impl()] = it->second;
+    alive_.push_back(other);
+}
+
 Graph Recorder::finish(const TensorList& outputs) {
     for (const Tensor& t : outputs) graph_.outputs.push_back(value_of(t));
     t_recorder = outer_;

@@ -62,6 +62,8 @@ class Recorder {
 
     void record(std::shared_ptr<const RecordedOp> op, std::span<const Tensor> inputs,
                 std::span<const Tensor> outputs);
+    // `other` shows the same memory and value as `known` (a saved output given back to its backward).
+    void same_value(const Tensor& known, const Tensor& other);
     // Ends the recording: `outputs` become the graph's results.
     Graph finish(const TensorList& outputs);
     // Reading a value back to the host would bake it into the graph: refused for anything computed so far.

@@ -66,7 +66,10 @@ void OpNode::set_output(const Tensor& t, int i, bool connect) {
     outputs.push_back(t.defined() ? TensorInfo(t) : TensorInfo());
     bool keep = info.save_outputs >> std::min(i, 31) & 1;
     saved_outputs.resize(i + 1);
-    if (t.defined() && keep) saved_outputs[i].save_output(t, uint32_t(i));
+    if (t.defined() && keep) {
+        saved_outputs[i].save_output(t, uint32_t(i));
+        if (t_recorder) t_recorder->same_value(t, saved_outputs[i].held());
+    }
     if (!connect || !t.defined() || !t.is_floating() ||
         !(info.differentiable_outputs >> std::min(i, 31) & 1))
         return;

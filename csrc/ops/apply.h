@@ -256,6 +256,8 @@ struct Apply {
             const Tensor& base = std::get<0>(std::tie(in...));
             detail::each_tensor([&](const Tensor& t) { link_view(base, t); }, result);
         }
+        if (t_recorder) [[unlikely]]
+            detail::record<O, false>(op, result, in...);
         if constexpr (detail::differentiable<O>) {
             if (record) {
                 auto node = detail::make_node(op, nullptr, in...);
@@ -270,8 +272,6 @@ struct Apply {
         }
         if (t_grad_state.inference) [[unlikely]]
             detail::each_tensor([&](const Tensor& t) { detail::mark_inference(t); }, result);
-        if (t_recorder) [[unlikely]]
-            detail::record<O, false>(op, result, in...);
         return result;
     }
 };
@@ -298,12 +298,12 @@ const Tensor& apply_inplace(const O& op, const Tensor& self, const In&... in) {
             detail::write_back(self, op.forward(self, in...), O::info);
     }
     self.bump_version();
+    if (t_recorder) [[unlikely]]
+        detail::record<O, true>(op, self, self, in...);
     if (node) {
         node->set_output(self, 0, false);
         rebase_history(self, Ref<Node>(node));
     }
-    if (t_recorder) [[unlikely]]
-        detail::record<O, true>(op, self, self, in...);
     return self;
 }
 

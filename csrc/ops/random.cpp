@@ -267,8 +267,18 @@ Tensor normal(const Tensor& mean, const Tensor& std, const Gen& gen) {
     return cast(add(mul(randn(shape, dtype, mean.device(), gen), std), mean), dtype);
 }
 
+// Every element of p must be a probability; a NaN is none.
+void check_probabilities(const char* op, const Tensor& p) {
+    if (p.numel() == 0) return;
+    detail::Unrecorded scope;
+    Tensor fits = logical_and(ge(p, wrapped_number(0.0)), le(p, wrapped_number(1.0)));
+    Tensor host = to_device_raw(all(fits), Device{});
+    check<Error>(load_int(host.raw(), host.dtype()) != 0, op, ": p must lie in [0, 1]");
+}
+
 Tensor bernoulli(const Tensor& p, const Gen& gen) {
     check_floating("bernoulli", p.dtype());
+    check_probabilities("bernoulli", p);
     return apply(RandomFrom{drawn({.kind = DL_RANDOM_BERNOULLI}, gen, p.numel())}, p);
 }
 

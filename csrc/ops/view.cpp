@@ -12,7 +12,8 @@ namespace {
 // The strides under which x can be seen with `shape`, or nothing. Both are cut into runs of dimensions with
 // equal element counts; inside a run x must be evenly spaced.
 std::optional<Dims> view_strides(const Tensor& x, const Dims& shape) {
-    if (x.numel() == 0 || x.is_contiguous()) return contiguous_strides(shape);
+    if (x.numel() == 0) return x.shape() == shape ? x.strides() : contiguous_strides(shape);
+    if (x.dim() == 0) return Dims::filled(shape.size(), 1);
     Dims strides = Dims::filled(shape.size(), 1);
     int to = shape.size() - 1;
     int64_t base = x.strides().back(), run = 1, covered = 1;

@@ -44,6 +44,8 @@ _LAZY_MODULES = {
     "utils",
 }
 _LAZY_NAMES = {
+    "frombuffer": "_interop",
+    "result_type": "_interop",
     "save": "serialization",
     "load": "serialization",
     "set_printoptions": "_tensor_str",
@@ -67,6 +69,7 @@ def __dir__() -> list[str]:
 
 if TYPE_CHECKING:
     from . import autograd, backends, data, linalg, models, nn, optim, random, utils
+    from ._interop import frombuffer, result_type
     from ._tensor_str import set_printoptions
     from .random import fork_rng, get_rng_state, set_rng_state
     from .serialization import load, save
@@ -81,6 +84,7 @@ __all__ = [
     "e",
     "enable_grad",
     "fork_rng",
+    "frombuffer",
     "get_rng_state",
     "inf",
     "inference_mode",
@@ -94,6 +98,7 @@ __all__ = [
     "optim",
     "pi",
     "random",
+    "result_type",
     "save",
     "set_grad_enabled",
     "set_printoptions",

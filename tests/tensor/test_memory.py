@@ -95,6 +95,7 @@ def test_memory_freed_on_another_thread() -> None:
     assert allocated() <= before
 
 
+@pytest.mark.xfail(strict=True, reason="hooks live in C++, where the collector cannot see them")
 def test_reference_cycles_are_collected() -> None:
     before = allocated()
     for _ in range(20):

@@ -16,13 +16,13 @@ from .modes import (
 
 if TYPE_CHECKING:
     from .function import Function
-    from .gradcheck import GradcheckError, gradcheck, gradgradcheck
+    from ._gradcheck import GradcheckError, gradcheck, gradgradcheck
 
 _LAZY = {
     "Function": "function",
-    "gradcheck": "gradcheck",
-    "gradgradcheck": "gradcheck",
-    "GradcheckError": "gradcheck",
+    "gradcheck": "_gradcheck",
+    "gradgradcheck": "_gradcheck",
+    "GradcheckError": "_gradcheck",
 }
 
 

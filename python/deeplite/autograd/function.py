@@ -114,6 +114,10 @@ class Function:
                     f"{cls.__name__}.backward returned {len(result)} gradients, "
                     f"expected {len(args)}"
                 )
+            if any(extra is not None for extra in result[len(args) :]):
+                raise RuntimeError(
+                    f"{cls.__name__}.backward returned {len(result)} gradients, expected {len(args)}"
+                )
             return tuple(result[i] for i in positions)
 
         _C._attach_python_node(f"{cls.__name__}Backward", run_backward, tensors, tracked)
