@@ -35,6 +35,6 @@ struct dl_conv_table {
     dl_status (*backward_input)(const dl_conv* p);
     dl_status (*backward_weight)(const dl_conv* p);
     // Name of the i-th algorithm that applies to p, best first (i = 0 is what runs); null past the
-    // end. Pointers in p are not looked at.
+    // end. Of the pointers in p only the presence of a bias matters.
     const char* (*explain)(const dl_conv* p, dl_conv_pass pass, int32_t i);
 };

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from op_cases import Error, OpCase, Sample, Spec, index, make, values
+from op_cases import Error, OpCase, Sample, Spec, make, values
 
 F = "nn.functional."
 SIZES = {1: (11,), 2: (8, 9), 3: (5, 6, 7)}
@@ -160,8 +160,8 @@ def unpool_errors(n: int) -> Callable[[], Iterator[Error]]:
         negative = values(np.full(shape, -1).tolist(), "int64")
         yield Error("IndexError", "", make(shape), negative, 2)
         yield Error("TypeError", "int64", make(shape), make(shape, "float32"), 2)
-        yield Error("ShapeError", "shape", make(shape), index((1, 1, *((2,) * n)), 2), 2)
-        yield Error("ValueError", "output_size", make(shape), index(shape, 2), 2,
+        yield Error("ShapeError", "shape", make(shape), make((1, 1, *((2,) * n)), "int64", 0, 2), 2)
+        yield Error("ValueError", "output_size", make(shape), make(shape, "int64", 0, 2), 2,
                     output_size=(40,) * n)  # fmt: skip
 
     return errors

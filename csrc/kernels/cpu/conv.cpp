@@ -2,7 +2,7 @@
 // runs. Every list ends in the plain reference loops, which always apply.
 #include "kernels/conv.h"
 
-#include "kernels/cpu/conv_depthwise.h"
+#include "kernels/cpu/conv_direct.h"
 #include "kernels/cpu/conv_sliding.h"
 #include "kernels/cpu/conv_weight_gemm.h"
 
@@ -63,27 +63,92 @@ dl_status backward_weight(const dl_conv& p) {
     return status;
 }
 
+// ---- a kernel as large as the input: one output per image, a matrix product without patches -----
+
+// y [N, K] = x [N, L] @ w [K, L]^T + bias
+template <class T>
+dl_status full_forward(const dl_conv& p) {
+    const int64_t length = p.c * conv_volume(p.in);
+    const PackStridedA<T> a{static_cast<const T*>(p.x), length, 1};
+    const PackStridedB<T> b{static_cast<const T*>(p.w), length, 1};
+    GemmOut<T> out{static_cast<T*>(p.y), p.k, 1};
+    out.bias = static_cast<const T*>(p.bias), out.bias_cs = 1;
+    const bool done = gemm_packed<T>(p.n, p.k, length, a, b, out, dl_num_threads());
+    return done ? DL_OK : DL_OUT_OF_MEMORY;
+}
+// dx [N, L] = dy [N, K] @ w [K, L]
+template <class T>
+dl_status full_backward_input(const dl_conv& p) {
+    const int64_t length = p.c * conv_volume(p.in);
+    const PackStridedA<T> a{static_cast<const T*>(p.y), p.k, 1};
+    const PackStridedB<T> b{static_cast<const T*>(p.w), 1, length};
+    const GemmOut<T> out{static_cast<T*>(p.x), length, 1};
+    const bool done = gemm_packed<T>(p.n, length, p.k, a, b, out, dl_num_threads());
+    return done ? DL_OK : DL_OUT_OF_MEMORY;
+}
+// dw [K, L] = dy [N, K]^T @ x [N, L]
+template <class T>
+dl_status full_backward_weight(const dl_conv& p) {
+    const int64_t length = p.c * conv_volume(p.in);
+    const PackStridedA<T> a{static_cast<const T*>(p.y), 1, p.k};
+    const PackStridedB<T> b{static_cast<const T*>(p.x), 1, length};
+    const GemmOut<T> out{static_cast<T*>(p.w), length, 1};
+    const bool done = gemm_packed<T>(p.k, length, p.n, a, b, out, dl_num_threads());
+    return done ? DL_OK : DL_OUT_OF_MEMORY;
+}
+
+// ---- what applies when -------------------------------------------------------------------------
+
 bool always(const dl_conv&) { return true; }
+
+bool is_full(const dl_conv& p) {
+    for (int d = 0; d < 3; ++d)
+        if (p.out[d] != 1 || p.kernel[d] != p.in[d] || p.pad_lo[d] != 0 ||
+            (p.dilation[d] != 1 && p.kernel[d] != 1))
+            return false;
+    return p.groups == 1 && p.n > 0 && p.k > 0 && p.c > 0 && conv_volume(p.in) > 0;
+}
+bool is_full_unbiased(const dl_conv& p) { return is_full(p) && !p.bias; }
 
 bool is_depthwise(const dl_conv& p) {
     return p.groups == p.c && p.groups > 1 && p.stride[2] <= kMaxPhases && conv_volume(p.in) > 0;
 }
-// The gradient of the input reads kg planes of dy at once.
-bool is_depthwise_narrow(const dl_conv& p) { return is_depthwise(p) && p.k / p.groups <= 8; }
+
+// Few products per output, rows that fill the vectors, and planes that stay in the cache.
+bool is_small(const dl_conv& p, int64_t rows, int64_t channels, int64_t taps, int64_t width,
+              int64_t plane) {
+    const int64_t lanes = DL_VEC_BYTES / 4, most = channels * plane <= 8192 ? 256 : 96;
+    return taps > 1 && (channels * taps <= most || rows <= 8) &&
+           2 * width >= gemm_round_up(width, lanes) && channels * plane <= 131072 &&
+           p.stride[2] <= kMaxPhases && conv_volume(p.in) > 0;
+}
+bool is_direct(const dl_conv& p) {
+    return is_depthwise(p) || is_small(p, p.k / p.groups, p.c / p.groups, conv_volume(p.kernel),
+                                       p.out[2], conv_volume(p.in));
+}
+// Each residue modulo the stride has its share of the taps.
+bool is_direct_input(const dl_conv& p) {
+    const int64_t channels = p.k / p.groups, residues = conv_volume(p.stride);
+    return (is_depthwise(p) && channels <= 8) ||
+           is_small(p, p.c / p.groups, channels, gemm_div_up(conv_volume(p.kernel), residues),
+                    p.in[2] / p.stride[2], conv_volume(p.out));
+}
 
 constexpr Algorithm kForward[] = {
-    {"depthwise", is_depthwise, forward<float, sliding_depthwise>,
-     forward<double, sliding_depthwise>},
+    {"full", is_full, full_forward<float>, full_forward<double>},
+    {"direct", is_direct, forward<float, sliding_direct>, forward<double, sliding_direct>},
     {"implicit_gemm", always, forward<float, sliding_gemm>, forward<double, sliding_gemm>},
 };
 constexpr Algorithm kBackwardInput[] = {
-    {"depthwise", is_depthwise_narrow, backward_input<float, sliding_depthwise>,
-     backward_input<double, sliding_depthwise>},
+    {"full", is_full_unbiased, full_backward_input<float>, full_backward_input<double>},
+    {"direct", is_direct_input, backward_input<float, sliding_direct>,
+     backward_input<double, sliding_direct>},
     {"implicit_gemm", always, backward_input<float, sliding_gemm>,
      backward_input<double, sliding_gemm>},
 };
 constexpr Algorithm kBackwardWeight[] = {
-    {"depthwise", is_depthwise, backward_weight<float, weight_depthwise>,
+    {"full", is_full, full_backward_weight<float>, full_backward_weight<double>},
+    {"direct", is_depthwise, backward_weight<float, weight_depthwise>,
      backward_weight<double, weight_depthwise>},
     {"implicit_gemm", always, backward_weight<float, weight_gemm>,
      backward_weight<double, weight_gemm>},
@@ -96,9 +161,9 @@ struct AlgorithmList {
 };
 
 AlgorithmList list_of(dl_conv_pass pass) {
-    if (pass == DL_CONV_FORWARD) return {kForward, 2, &dl_conv_table::forward};
-    if (pass == DL_CONV_BACKWARD_INPUT) return {kBackwardInput, 2, &dl_conv_table::backward_input};
-    return {kBackwardWeight, 2, &dl_conv_table::backward_weight};
+    if (pass == DL_CONV_FORWARD) return {kForward, 3, &dl_conv_table::forward};
+    if (pass == DL_CONV_BACKWARD_INPUT) return {kBackwardInput, 3, &dl_conv_table::backward_input};
+    return {kBackwardWeight, 3, &dl_conv_table::backward_weight};
 }
 
 bool same(const char* a, const char* b) {

@@ -75,6 +75,16 @@ inline void take_every(T* __restrict dst, const T* __restrict src, int64_t n, in
 // One row -> dst [stride, ld].
 template <class T>
 inline void split_row(T* dst, const T* src, const PhasedShape& s, T fill) {
+    if (s.stride == 1) {
+        constexpr int N = Vec<T>::N;
+        const Phase& p = s.phases[0];
+        for (int64_t i = 0; i < s.ld; i += N) vstore(dst + i, vset1<T>(fill));
+        dst += p.column, src += p.first;
+        int64_t i = 0;
+        for (; i + N <= p.count; i += N) vstore(dst + i, vload(src + i));
+        if (i < p.count) vstore_n(dst + i, vload_n(src + i, p.count - i), p.count - i);
+        return;
+    }
     for (int64_t f = 0; f < s.stride; ++f, dst += s.ld) {
         const Phase& p = s.phases[f];
         // Whole vectors of fill first, the elements over them: short loops are what costs here.
