@@ -73,7 +73,7 @@ format: $(VENV)/extras-lint
 
 # What the built objects and the installed wheel must hold to.
 check: $(VENV)/wheel $(VENV)/extras-test
-	$(PY) tools/check_isa.py build-wheel
+	$(PY) tools/check_isa.py build-wheel-*
 	$(PY) tools/check_budgets.py dist/*.whl
 	$(PY) tools/stubs.py --check
 
@@ -109,4 +109,4 @@ asan: $(VENV)/tools $(VENV)/extras-test
 		$(PY) -m pytest -q -p no:cacheprovider -n $(JOBS) $(ASAN_TESTS)
 
 clean:
-	rm -rf $(VENV) build build-wheel build-asan dist python/deeplite/_C*.so
+	rm -rf $(VENV) build build-wheel-* build-asan dist python/deeplite/_C*.so

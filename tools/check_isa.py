@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Checks object files: nothing compiled for one instruction set may be reached under a shared name.
 
-    tools/check_isa.py BUILD_DIR
+    tools/check_isa.py BUILD_DIR...
 
 The linker keeps one copy of a weak (inline, template) symbol. Were it the AVX-512 copy, a plain
 x86-64 machine would crash far from any kernel. So every symbol that a kernel object defines and
@@ -46,16 +46,16 @@ def check_set(isa: str, found: list[tuple[str, str, str]]) -> list[str]:
 
 
 def main() -> int:
-    if len(sys.argv) != 2:
+    if len(sys.argv) < 2:
         print(__doc__)
         return 2
     sets: dict[str, list[Path]] = {}
-    for file in sorted(Path(sys.argv[1]).rglob("*.o")):
+    for file in sorted(o for folder in sys.argv[1:] for o in Path(folder).rglob("*.o")):
         match = re.search(r"deeplite_kernels_(\w+)\.dir", file.as_posix())
         if match and match[1] != "once":
             sets.setdefault(match[1], []).append(file)
     if not sets:
-        print(f"no kernel objects below {sys.argv[1]}")
+        print(f"no kernel objects below {', '.join(sys.argv[1:])}")
         return 2
     problems: list[str] = []
     checked = 0

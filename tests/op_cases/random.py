@@ -340,6 +340,7 @@ CASES = [
     row("nn.functional.dropout1d", channels(30, 8, 5), channel_check),
     row("nn.functional.dropout2d", channels(30, 8, 3, 2), channel_check),
     row("nn.functional.dropout3d", channels(30, 8, 2, 3, 2), channel_check),
+    row("feature_dropout", lambda: [Sample(ones(30, 8, 3), 0.4, True)], channel_check),
     row("nn.functional.alpha_dropout", alpha_fills, alpha_check),
     row("nn.functional.feature_alpha_dropout", lambda: [Sample(make((3, 4, 2)), 0.3, True)],
         alpha_check),
