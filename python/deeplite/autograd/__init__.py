@@ -15,8 +15,8 @@ from .modes import (
 )
 
 if TYPE_CHECKING:
-    from .function import Function
     from ._gradcheck import GradcheckError, gradcheck, gradgradcheck
+    from .function import Function
 
 _LAZY = {
     "Function": "function",
