@@ -20,8 +20,8 @@ def frombuffer(
 ) -> Tensor:
     """A 1-d tensor over the memory of a writable `buffer` (bytearray, memoryview, mmap, ...).
 
-    Takes `count` elements (-1: all) from byte `offset` on, without copying. Raises ValueError when the
-    buffer is too small, empty, or its size is no multiple of the element size.
+    Takes `count` elements (-1: all) from byte `offset` on, without copying. Raises ValueError when
+    the buffer is too small, empty, or its size is no multiple of the element size.
 
     >>> import deeplite as dl
     >>> dl.frombuffer(bytearray(b"\\x01\\x02"), dtype=dl.uint8)

@@ -109,14 +109,11 @@ class Function:
             given = iter(grads)
             result = cls.backward(ctx, *(next(given) if mark else None for mark in marks))
             result = result if isinstance(result, tuple) else (result,)
-            if len(result) < len(args):
+            extra = any(r is not None for r in result[len(args) :])
+            if len(result) < len(args) or extra:
                 raise RuntimeError(
                     f"{cls.__name__}.backward returned {len(result)} gradients, "
                     f"expected {len(args)}"
-                )
-            if any(extra is not None for extra in result[len(args) :]):
-                raise RuntimeError(
-                    f"{cls.__name__}.backward returned {len(result)} gradients, expected {len(args)}"
                 )
             return tuple(result[i] for i in positions)
 
