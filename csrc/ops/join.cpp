@@ -186,9 +186,16 @@ TensorList split(const Tensor& x, int64_t size, int64_t dim) {
     return split_with_sizes(x, sizes, d);
 }
 
+namespace {
+void check_pieces(const char* op, int64_t n) {  // empty pieces cost memory too
+    check<Error>(n <= int64_t(1) << 24, op, ": too many pieces: ", n);
+}
+}  // namespace
+
 TensorList chunk(const Tensor& x, int64_t chunks, int64_t dim) {
     check<ShapeError>(x.dim() > 0, "chunk: a 0-dim tensor cannot be split");
     check<Error>(chunks > 0, "chunk: chunks must be positive, got ", chunks);
+    check_pieces("chunk", chunks);
     int d = wrap_dim(dim, x.dim(), "chunk");
     int64_t n = x.shape()[d];
     if (n == 0) return split_with_sizes(x, std::vector<int64_t>(size_t(chunks), 0), d);
@@ -199,6 +206,7 @@ TensorList tensor_split(const Tensor& x, int64_t sections, int64_t dim) {
     check<ShapeError>(x.dim() > 0, "tensor_split: a 0-dim tensor cannot be split");
     check<Error>(sections > 0, "tensor_split: the number of sections must be positive, got ",
                  sections);
+    check_pieces("tensor_split", sections);
     int d = wrap_dim(dim, x.dim(), "tensor_split");
     int64_t n = x.shape()[d];
     std::vector<int64_t> sizes;

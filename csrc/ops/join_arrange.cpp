@@ -66,10 +66,17 @@ Tensor combinations(const Tensor& x, int64_t r, bool with_replacement) {
     return reshape(index_select(x, 0, to_device_raw(at, x.device())), {int64_t(all.size()) / r, r});
 }
 
+namespace {
+void check_factor(const char* what, int64_t r) {  // its square is taken
+    check<Error>(r > 0, what, " must be positive, got ", r);
+    check<Error>(r < int64_t(1) << 20, what, " is too large: ", r);
+}
+}  // namespace
+
 Tensor pixel_shuffle(const Tensor& x, int64_t r) {
     check<ShapeError>(x.dim() >= 3, "pixel_shuffle: expected at least 3 dimensions, got shape ",
                       x.shape());
-    check<Error>(r > 0, "pixel_shuffle: upscale_factor must be positive, got ", r);
+    check_factor("pixel_shuffle: upscale_factor", r);
     int64_t c = x.size(-3), h = x.size(-2), w = x.size(-1);
     check<ShapeError>(c % (r * r) == 0, "pixel_shuffle: the number of channels ", c,
                       " must be divisible by the square of upscale_factor ", r);
@@ -87,7 +94,7 @@ Tensor pixel_shuffle(const Tensor& x, int64_t r) {
 Tensor pixel_unshuffle(const Tensor& x, int64_t r) {
     check<ShapeError>(x.dim() >= 3, "pixel_unshuffle: expected at least 3 dimensions, got shape ",
                       x.shape());
-    check<Error>(r > 0, "pixel_unshuffle: downscale_factor must be positive, got ", r);
+    check_factor("pixel_unshuffle: downscale_factor", r);
     int64_t c = x.size(-3), h = x.size(-2), w = x.size(-1);
     check<ShapeError>(h % r == 0 && w % r == 0, "pixel_unshuffle: height ", h, " and width ", w,
                       " must be divisible by downscale_factor ", r);

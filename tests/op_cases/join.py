@@ -273,6 +273,7 @@ def shuffle_errors():
     yield Error("ShapeError", "divisible", make((1, 6, 2, 2)), 2)
     yield Error("ShapeError", "3 dimensions", make((4, 4)), 2)
     yield Error(RuntimeError, "positive", make((1, 4, 2, 2)), 0)
+    yield Error(RuntimeError, "too large", make((1, 0, 2, 2)), 2**62)
 
 
 def unshuffles():
@@ -371,7 +372,8 @@ CASES = [
     OpCase("Tensor.split", splits, **SPLIT),
     OpCase("split_with_sizes", lambda: [Sample(make((2, 6)), [1, 0, 5], 1)], **SPLIT),
     OpCase("chunk", chunks, **SPLIT),
-    OpCase("tensor_split", tensor_splits, **SPLIT),
+    OpCase("tensor_split", tensor_splits,
+           lambda: [Error(RuntimeError, "too many", make(2), 2**62)], **SPLIT),
     OpCase("hsplit", hsplits, **SPLIT),
     OpCase("vsplit", vsplits, **SPLIT),
     OpCase("dsplit", dsplits, **SPLIT),
