@@ -5,6 +5,7 @@
 
 #include "bindings/bindings.h"
 #include "bindings/pybind.h"
+#include "graph/capture.h"
 
 namespace deeplite {
 namespace {
@@ -119,6 +120,7 @@ void py_backward(py::object tensors, py::object grads, std::optional<bool> retai
     TensorList roots = list_of(tensors, "backward"), dys = list_of(grads, "backward"),
                only = list_of(inputs, "backward");
     if (dys.empty()) dys.resize(roots.size());
+    check<NotImplementedError>(!t_recorder, "capture: gradients cannot be captured");
     GilRelease unlocked;
     backward(roots, dys, retain.value_or(create), create, only);
 }
@@ -129,6 +131,7 @@ TensorList py_grad(py::object outputs, py::object inputs, py::object grads,
     TensorList roots = list_of(outputs, "grad"), in = list_of(inputs, "grad"),
                dys = list_of(grads, "grad");
     if (dys.empty()) dys.resize(roots.size());
+    check<NotImplementedError>(!t_recorder, "capture: gradients cannot be captured");
     check<ValueError>(!materialize || allow_unused.value_or(true),
                       "grad: materialize_grads needs allow_unused");
     TensorList out;

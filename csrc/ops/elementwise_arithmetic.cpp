@@ -452,6 +452,8 @@ Tensor floor_divide(const Tensor& a, const Tensor& b) { return apply(FloorDivide
 Tensor remainder(const Tensor& a, const Tensor& b) { return apply(RemainderOp{}, a, b); }
 Tensor fmod(const Tensor& a, const Tensor& b) { return apply(FmodOp{}, a, b); }
 Tensor pow(const Tensor& a, const Tensor& b) {
+    if (a.dtype() == DType::Bool && b.dtype() == DType::Bool)
+        return cast(pow(cast(a, DType::UInt8), cast(b, DType::UInt8)), DType::Bool);
     return power_by_number(a, b) ? apply(PowScalar{number(b)}, a) : apply(Pow{}, a, b);
 }
 const Tensor& add_(const Tensor& self, const Tensor& b, double alpha) {

@@ -72,6 +72,35 @@ struct View {
     Grads backward(const Ctx& c, const Tensor& dy) const { return {reshape(dy, c.shape(0))}; }
 };
 
+struct Unsqueeze {
+    static constexpr OpInfo info{.name = "unsqueeze", .view = true};
+    int64_t dim;
+    void attributes(auto& v) const { v("dim", dim); }
+    Tensor forward(const Tensor& x) const {
+        Dims shape = x.shape(), strides = x.strides();
+        int d = int(dim);
+        strides.insert(d, d < x.dim() ? shape[d] * strides[d] : 1);
+        shape.insert(d, 1);
+        return raw_view(x, shape, strides, x.offset());
+    }
+    Grads backward(const Ctx& c, const Tensor& dy) const { return {reshape(dy, c.shape(0))}; }
+};
+
+struct Squeeze {
+    static constexpr OpInfo info{.name = "squeeze", .view = true};
+    Dims dims;  // of size 1, ascending
+    void attributes(auto& v) const { v("dims", dims); }
+    Tensor forward(const Tensor& x) const {
+        Dims shape = x.shape(), strides = x.strides();
+        for (int i = dims.size() - 1; i >= 0; --i) {
+            shape.erase(int(dims[i]));
+            strides.erase(int(dims[i]));
+        }
+        return raw_view(x, shape, strides, x.offset());
+    }
+    Grads backward(const Ctx& c, const Tensor& dy) const { return {reshape(dy, c.shape(0))}; }
+};
+
 struct Permute {
     static constexpr OpInfo info{.name = "permute", .view = true};
     Dims dims;
@@ -335,29 +364,27 @@ Tensor select(const Tensor& x, int64_t dim, int64_t index) {
     check<IndexError>(x.dim() > 0, "select: a 0-dim tensor cannot be indexed; use item()");
     int d = wrap_dim(dim, x.dim(), "select");
     int64_t n = x.shape()[d];
-    check<IndexError>(index >= -n && index < n, "index ", index, " is out of bounds for dimension ",
-                      d, " with size ", n);
+    check<IndexError>(index >= -n && index < n, "select: index ", index,
+                      " is out of bounds for dimension ", d, " with size ", n);
     return apply(Select{d, index < 0 ? index + n : index}, x);
 }
 
 Tensor squeeze(const Tensor& x) {
-    Dims shape;
-    for (int64_t s : x.shape())
-        if (s != 1) shape.push_back(s);
-    return apply(View{shape}, x);
+    Dims gone;
+    for (int i = 0; i < x.dim(); ++i)
+        if (x.shape()[i] == 1) gone.push_back(i);
+    return apply(Squeeze{gone}, x);
 }
 
 Tensor squeeze(const Tensor& x, const Dims& dims) {
-    Dims gone = wrap_dims(dims, x.dim(), "squeeze", false), shape;
-    for (int i = 0; i < x.dim(); ++i)
-        if (x.shape()[i] != 1 || !gone.contains(i)) shape.push_back(x.shape()[i]);
-    return apply(View{shape}, x);
+    Dims gone;
+    for (int64_t d : wrap_dims(dims, x.dim(), "squeeze", false))
+        if (x.shape()[int(d)] == 1) gone.push_back(d);
+    return apply(Squeeze{gone}, x);
 }
 
 Tensor unsqueeze(const Tensor& x, int64_t dim) {
-    Dims shape = x.shape();
-    shape.insert(wrap_dim(dim, x.dim() + 1, "unsqueeze"), 1);
-    return apply(View{shape}, x);
+    return apply(Unsqueeze{wrap_dim(dim, x.dim() + 1, "unsqueeze")}, x);
 }
 
 Tensor flatten(const Tensor& x, int64_t start_dim, int64_t end_dim) {

@@ -7,7 +7,7 @@ from typing import Any
 import hypothesis.strategies as st
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from op_testing import lib, to_numpy, torch
 
 FAILURES = (IndexError, RuntimeError, ValueError, TypeError)
@@ -82,6 +82,7 @@ def test_reading(case: tuple) -> None:
 @given(shape_and_index(), st.sampled_from(["number", "same", "broadcast", "int64"]))
 def test_writing(case: tuple, kind: str) -> None:
     shape, parts = case
+    assume(0 not in shape)  # torch takes out-of-range indices when nothing is written; we refuse
     theirs, mine = base(torch, shape), base(lib, shape)
     try:
         target = tuple(theirs[index_for(torch, parts)].shape)
