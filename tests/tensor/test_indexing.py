@@ -82,7 +82,7 @@ def test_reading(case: tuple) -> None:
 @given(shape_and_index(), st.sampled_from(["number", "same", "broadcast", "int64"]))
 def test_writing(case: tuple, kind: str) -> None:
     shape, parts = case
-    assume(0 not in shape)  # torch takes out-of-range indices when nothing is written; we refuse
+    assume(0 not in shape)  # torch checks indices even when nothing is written; we do not
     theirs, mine = base(torch, shape), base(lib, shape)
     try:
         target = tuple(theirs[index_for(torch, parts)].shape)
@@ -103,6 +103,8 @@ def test_writing(case: tuple, kind: str) -> None:
             results.append("ok")
         except FAILURES as e:
             results.append(e)
+    if kind == "int64" and isinstance(results[0], RuntimeError):
+        return  # torch wants equal dtypes here; we cast, as every other assignment does
     assert isinstance(results[0], str) == isinstance(results[1], str), (shape, parts, results)
     np.testing.assert_array_equal(to_numpy(mine), to_numpy(theirs), err_msg=f"{shape} {parts}")
 
