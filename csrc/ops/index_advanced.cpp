@@ -112,9 +112,6 @@ struct IndexPut {
         return out;
     }
     void forward_into(const Tensor& self, const Tensor& values, const TensorList& indices) const {
-        Dims written = indexed_shape(self, dims, int(at), indices[0].shape());
-        if (checked_numel(written, info.name) == 0)
-            return;  // nothing is written: as torch, no check
         bool wide = accumulate && is_half(self.dtype());
         Tensor acc = wide ? cast_raw(self, DType::Float32) : self;
         run_put(info.name, acc, dims, int(at), indices, true, values,
