@@ -151,7 +151,6 @@ NO_ROW = {
     r"deeplite\.broadcast_shapes": "shapes only: tests/tensor",
     r"(Tensor|deeplite)\.(fix_?|nelement)": "other names of trunc and numel",
     r"deeplite\.[gs]et_num_threads": "settings: tests/test_threads.py",
-    r"nn\.functional\.conv_algorithms": "tells which kernels apply, computes nothing",
 }
 
 

@@ -1,5 +1,7 @@
 #include "ops/conv.h"
 
+#include <pybind11/stl.h>
+
 #include "bindings/bindings.h"
 #include "bindings/pybind.h"
 
@@ -37,6 +39,36 @@ constexpr const char* kTransposeDoc =
     "sizes "
     "(in - 1) * stride - 2 * padding + dilation * (kernel - 1) + output_padding + 1.";
 
+Dims dims_of(const std::vector<int64_t>& sizes) { return Dims(sizes.data(), int(sizes.size())); }
+
+// What deeplite.backends.conv is made of.
+void bind_settings(py::module_ m) {
+    using Sizes = std::vector<int64_t>;
+    m.def("explain", [](const Tensor& x, const Tensor& w, const Sizes& stride, const Sizes& padding,
+                        const Sizes& dilation, int64_t groups, const std::string& pass) {
+        py::list options;
+        for (const ConvOption& o : conv_algorithms(x, w, dims_of(stride), dims_of(padding),
+                                                   dims_of(dilation), groups, pass))
+            options.append(py::make_tuple(o.name, o.seconds, o.rel_err, o.allowed));
+        return options;
+    });
+    m.def("run",
+          [](const Tensor& x, const Tensor& w, const Tensor& y, const Sizes& stride,
+             const Sizes& padding, const Sizes& dilation, int64_t groups, const std::string& pass) {
+              return conv_pass_result(x, w, y, dims_of(stride), dims_of(padding), dims_of(dilation),
+                                      groups, pass);
+          });
+    m.def("algorithm", [](const std::string& pass) {
+        return conv_settings().algorithm[conv_pass("conv.algorithm", pass)];
+    });
+    m.def("set_algorithm", [](const std::string& pass, const std::string& name) {
+        conv_settings().algorithm[conv_pass("conv.algorithm", pass)] = name;
+    });
+    m.def("max_rel_err", [] { return conv_settings().max_rel_err; });
+    m.def("set_max_rel_err", [](double bound) { conv_settings().max_rel_err = bound; });
+    m.attr("DEFAULT_MAX_REL_ERR") = ConvSettings::kDefault;
+}
+
 }  // namespace
 
 void bind_conv(Api& api) {
@@ -58,19 +90,7 @@ void bind_conv(Api& api) {
            "Sliding blocks as columns: [N, C, H, W] -> [N, C * R * S, blocks].");
     api.nn("fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1)", &fold_blocks,
            "Sums columns [N, C * R * S, blocks] back into an image [N, C, *output_size].");
-    api.nn(
-        "conv_algorithms(input, weight, stride=1, padding=0, dilation=1, groups=1, "
-        "which='forward')",
-        [](const Tensor& x, const Tensor& w, const Dims& stride, const Dims& padding,
-           const Dims& dilation, int64_t groups, const std::string& pass) -> py::object {
-            py::list names;
-            for (const std::string& name :
-                 conv_algorithms(x, w, stride, padding, dilation, groups, pass))
-                names.append(name);
-            return names;
-        },
-        "Names of the algorithms that apply, best first; which: forward, backward_input or "
-        "backward_weight.");
+    bind_settings(api.module.def_submodule("_conv"));
 }
 
 }  // namespace deeplite

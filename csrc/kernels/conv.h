@@ -21,7 +21,8 @@ typedef struct dl_conv {
     const void* bias;  // or null; [K] for forward, [C] for backward_input, which adds it to x
     void* y;           // forward writes it; for the other two it holds the gradient of y
     const char*
-        algorithm;  // null: the backend chooses; else DL_UNSUPPORTED where it does not apply
+        algorithm;       // null: the backend chooses; else DL_UNSUPPORTED where it does not apply
+    double max_rel_err;  // what a chosen algorithm's rel_err may be at most
 } dl_conv;
 
 typedef enum dl_conv_pass {
@@ -30,11 +31,20 @@ typedef enum dl_conv_pass {
     DL_CONV_BACKWARD_WEIGHT
 } dl_conv_pass;
 
+// An algorithm that applies to a convolution.
+typedef struct dl_conv_option {
+    const char* name;
+    double seconds;   // predicted, on one thread
+    double rel_err;   // expected largest error, as a share of the largest result
+    int32_t allowed;  // whether rel_err is within p's max_rel_err
+} dl_conv_option;
+
 struct dl_conv_table {
     dl_status (*forward)(const dl_conv* p);
     dl_status (*backward_input)(const dl_conv* p);
     dl_status (*backward_weight)(const dl_conv* p);
-    // Name of the i-th algorithm that applies to p, best first (i = 0 is what runs); null past the
-    // end. Of the pointers in p only the presence of a bias matters.
-    const char* (*explain)(const dl_conv* p, dl_conv_pass pass, int32_t i);
+    // The i-th algorithm that applies to p, best first: i = 0 is what runs unless p->algorithm names
+    // another; then those that are allowed, the fastest first, then the rest, and last the plain
+    // loops. 0 past the end. Of the pointers in p only the presence of a bias matters.
+    int32_t (*explain)(const dl_conv* p, dl_conv_pass pass, int32_t i, dl_conv_option* option);
 };

@@ -1,6 +1,5 @@
 #include "ops/conv.h"
 
-#include "kernels/conv.h"
 #include "ops/apply.h"
 #include "ops/conv_shape.h"
 #include "ops/copy.h"
@@ -55,10 +54,41 @@ dl_conv describe_conv(const Geometry& g, const Dims& x, const Dims& w, const Dim
     return p;
 }
 
-using ConvKernel = dl_status (*)(const dl_conv*);
+constexpr const char* kPasses[] = {"forward", "backward_input", "backward_weight"};
 
-ConvKernel conv_kernel(const char* op, Device d, ConvKernel dl_conv_table::* entry) {
-    return kernel(op, d, backend_of(d).conv, entry);
+std::vector<ConvOption> options_of(const char* op, const dl_conv& p, dl_conv_pass pass, Device d) {
+    const auto explain = kernel(op, d, backend_of(d).conv, &dl_conv_table::explain);
+    std::vector<ConvOption> options;
+    dl_conv_option o;
+    while (explain(&p, pass, int32_t(options.size()), &o))
+        options.push_back({o.name, o.seconds, o.rel_err, o.allowed != 0});
+    return options;
+}
+
+// Runs one pass of p, with the algorithm that this thread's settings ask for.
+void run_pass(const char* op, dl_conv& p, dl_conv_pass pass, Device d) {
+    const ConvSettings& settings = conv_settings();
+    const std::string& name = settings.algorithm[pass];
+    p.max_rel_err = settings.max_rel_err;
+    if (!name.empty()) {
+        p.algorithm = name.c_str();
+        std::string names;
+        bool found = false;
+        for (const ConvOption& o : options_of(op, p, pass, d)) {
+            found = found || o.name == name;
+            names += (names.empty() ? "" : ", ") + o.name;
+        }
+        const auto sizes = [](const int64_t s[3]) { return Dims(s, 3); };
+        check(found, op, ": the algorithm \"", name, "\" does not apply to ", kPasses[pass],
+              " with input [", p.n, ", ", p.c, "] x ", sizes(p.in), ", weight [", p.k, ", ",
+              p.c / p.groups, "] x ", sizes(p.kernel), ", stride ", sizes(p.stride), ", dilation ",
+              sizes(p.dilation), ", groups ", p.groups, ", ", DType(p.dtype),
+              "; those that apply: ", names);
+    }
+    using Entry = dl_status (*dl_conv_table::*)(const dl_conv*);
+    constexpr Entry entries[] = {&dl_conv_table::forward, &dl_conv_table::backward_input,
+                                 &dl_conv_table::backward_weight};
+    check_status(kernel(op, d, backend_of(d).conv, entries[pass])(&p), d, op);
 }
 
 void check_floating(const char* op, const Tensor& x, const Tensor& w, const Tensor& bias) {
@@ -127,8 +157,7 @@ Tensor Conv<N>::forward(const Tensor& x, const Tensor& w, const Tensor& bias) co
     if (y.numel() > 0) {
         dl_conv p = describe_conv(geometry, x.shape(), w.shape(), y.shape(), t);
         p.x = xc.raw(), p.w = wc.raw(), p.bias = bc.defined() ? bc.raw() : nullptr, p.y = y.raw();
-        const auto run = conv_kernel(info.name, x.device(), &dl_conv_table::forward);
-        check_status(run(&p), x.device(), info.name, describe(x));
+        run_pass(info.name, p, DL_CONV_FORWARD, x.device());
     }
     return cast_raw(y, x.dtype());
 }
@@ -158,8 +187,7 @@ Tensor ConvTranspose<N>::forward(const Tensor& y, const Tensor& w, const Tensor&
     if (x.numel() > 0) {
         dl_conv p = describe_conv(geometry, x.shape(), w.shape(), y.shape(), t);
         p.x = x.raw(), p.w = wc.raw(), p.bias = bc.defined() ? bc.raw() : nullptr, p.y = yc.raw();
-        const auto run = conv_kernel(info.name, y.device(), &dl_conv_table::backward_input);
-        check_status(run(&p), y.device(), info.name, describe(y));
+        run_pass(info.name, p, DL_CONV_BACKWARD_INPUT, y.device());
     }
     return cast_raw(x, y.dtype());
 }
@@ -188,8 +216,7 @@ Tensor ConvWeight<N>::forward(const Tensor& x, const Tensor& dy) const {
     if (w.numel() > 0) {
         dl_conv p = describe_conv(geometry, x.shape(), w.shape(), dy.shape(), t);
         p.x = xc.raw(), p.w = w.raw(), p.y = yc.raw();
-        const auto run = conv_kernel(info.name, x.device(), &dl_conv_table::backward_weight);
-        check_status(run(&p), x.device(), info.name, describe(x));
+        run_pass(info.name, p, DL_CONV_BACKWARD_WEIGHT, x.device());
     }
     return cast_raw(w, x.dtype());
 }
@@ -248,14 +275,11 @@ Tensor batched(const char* op, int spatial, const Tensor& x, const Tensor& w) {
     return x.dim() == spatial + 1 ? unsqueeze(x, 0) : x;
 }
 
-Tensor run_conv(int spatial, const Tensor& input, const Tensor& w, const Tensor& bias,
-                const Geometry& g, const Dims& pad_hi) {
-    const char* op = kConv[spatial - 1];
-    const Tensor x = batched(op, spatial, input, w);
-    check_floating(op, x, w, bias);
-    check_channels(op, x, w, bias, g.groups, false);
+// The spatial size of the output, x [N, C, in...].
+Dims output_sizes(const char* op, const Tensor& x, const Tensor& w, const Geometry& g,
+                  const Dims& pad_hi) {
     Dims out;
-    for (int d = 0; d < spatial; ++d) {
+    for (int d = 0; d < x.dim() - 2; ++d) {
         const int64_t padded = x.shape()[2 + d] + g.padding[d] + pad_hi[d];
         const int64_t reach = g.dilation[d] * (w.shape()[2 + d] - 1) + 1;
         check<ShapeError>(padded >= reach && x.shape()[2 + d] > 0, op, ": the kernel spans ", reach,
@@ -264,6 +288,16 @@ Tensor run_conv(int spatial, const Tensor& input, const Tensor& w, const Tensor&
                           ", dilation ", g.dilation, ")");
         out.push_back((padded - reach) / g.stride[d] + 1);
     }
+    return out;
+}
+
+Tensor run_conv(int spatial, const Tensor& input, const Tensor& w, const Tensor& bias,
+                const Geometry& g, const Dims& pad_hi) {
+    const char* op = kConv[spatial - 1];
+    const Tensor x = batched(op, spatial, input, w);
+    check_floating(op, x, w, bias);
+    check_channels(op, x, w, bias, g.groups, false);
+    const Dims out = output_sizes(op, x, w, g, pad_hi);
     const Tensor y = for_rank(
         spatial, [&](auto n) { return apply(Conv<decltype(n)::value>{g, out}, x, w, bias); });
     return input.dim() == spatial + 1 ? squeeze(y, {0}) : y;
@@ -333,33 +367,51 @@ Tensor conv_transpose(int spatial, const Tensor& input, const Tensor& w, const T
     return input.dim() == spatial + 1 ? squeeze(y, {0}) : y;
 }
 
-std::vector<std::string> conv_algorithms(const Tensor& x, const Tensor& w, const Dims& stride,
-                                         const Dims& padding, const Dims& dilation, int64_t groups,
-                                         const std::string& pass) {
-    const char* op = "conv_algorithms";
+ConvSettings& conv_settings() {
+    thread_local ConvSettings settings;
+    return settings;
+}
+
+dl_conv_pass conv_pass(const char* op, const std::string& pass) {
+    for (int i = 0; i < 3; ++i)
+        if (pass == kPasses[i]) return dl_conv_pass(i);
+    throw ValueError(cat(
+        op, ": expected a pass (forward, backward_input or backward_weight), got \"", pass, "\""));
+}
+
+std::vector<ConvOption> conv_algorithms(const Tensor& x, const Tensor& w, const Dims& stride,
+                                        const Dims& padding, const Dims& dilation, int64_t groups,
+                                        const std::string& pass) {
+    const char* op = "conv.explain";
     const int spatial = w.dim() - 2;
     check<ShapeError>(spatial >= 1 && spatial <= 3, op,
                       ": expected weight with 3 to 5 dimensions, got ", w.shape());
     const Tensor xb = batched(op, spatial, x, w);
+    check_floating(op, xb, w, {});
     const Geometry g = geometry(op, spatial, stride, padding, dilation, groups);
     check_channels(op, xb, w, {}, groups, false);
-    check<ValueError>(pass == "forward" || pass == "backward_input" || pass == "backward_weight",
-                      op, ": pass must be forward, backward_input or backward_weight, got ", pass);
-    Dims y{xb.shape()[0], w.shape()[0]};
-    for (int d = 0; d < spatial; ++d)
-        y.push_back(std::max<int64_t>(
-            0, (xb.shape()[2 + d] + 2 * g.padding[d] - g.dilation[d] * (w.shape()[2 + d] - 1) - 1) /
-                       g.stride[d] +
-                   1));
-    const dl_conv p = describe_conv(g, xb.shape(), w.shape(), y, compute_dtype(x.dtype()));
-    const auto explain =
-        kernel(op, x.device(), backend_of(x.device()).conv, &dl_conv_table::explain);
-    const dl_conv_pass which = pass == "forward"          ? DL_CONV_FORWARD
-                               : pass == "backward_input" ? DL_CONV_BACKWARD_INPUT
-                                                          : DL_CONV_BACKWARD_WEIGHT;
-    std::vector<std::string> names;
-    while (const char* name = explain(&p, which, int32_t(names.size()))) names.emplace_back(name);
-    return names;
+    const Dims y = with_spatial(xb.shape()[0], w.shape()[0], output_sizes(op, xb, w, g, g.padding));
+    dl_conv p = describe_conv(g, xb.shape(), w.shape(), y, compute_dtype(x.dtype()));
+    p.max_rel_err = conv_settings().max_rel_err;
+    return options_of(op, p, conv_pass(op, pass), x.device());
+}
+
+Tensor conv_pass_result(const Tensor& x, const Tensor& w, const Tensor& y, const Dims& stride,
+                        const Dims& padding, const Dims& dilation, int64_t groups,
+                        const std::string& pass) {
+    const char* op = "conv.explain";
+    const Geometry g = geometry(op, w.dim() - 2, stride, padding, dilation, groups);
+    const auto spatial = [](const Tensor& t) { return Dims(t.shape().data() + 2, t.dim() - 2); };
+    const dl_conv_pass which = conv_pass(op, pass);
+    const GradMode unrecorded(false);
+    return for_rank(w.dim() - 2, [&](auto n) {
+        constexpr int N = decltype(n)::value;
+        if (which == DL_CONV_FORWARD)
+            return Conv<N>{g, output_sizes(op, x, w, g, g.padding)}.forward(x, w, Tensor{});
+        if (which == DL_CONV_BACKWARD_INPUT)
+            return ConvTranspose<N>{g, spatial(x)}.forward(y, w, Tensor{});
+        return ConvWeight<N>{g, spatial(w)}.forward(x, y);
+    });
 }
 
 }  // namespace deeplite

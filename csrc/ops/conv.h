@@ -1,6 +1,10 @@
 // Convolution in 1, 2 and 3 dimensions, its transpose, and sliding blocks as columns.
 #pragma once
+#include <string>
+#include <vector>
+
 #include "core/tensor.h"
+#include "kernels/conv.h"
 
 namespace deeplite {
 
@@ -25,10 +29,28 @@ Tensor unfold_blocks(const Tensor& x, const Dims& kernel, const Dims& dilation, 
 Tensor fold_blocks(const Tensor& columns, const Dims& output_size, const Dims& kernel,
                    const Dims& dilation, const Dims& padding, const Dims& stride);
 
-// Names of the algorithms that apply to a convolution of these sizes, best first. `pass` is
-// "forward", "backward_input" or "backward_weight". For looking behind the scenes.
-std::vector<std::string> conv_algorithms(const Tensor& x, const Tensor& w, const Dims& stride,
-                                         const Dims& padding, const Dims& dilation, int64_t groups,
-                                         const std::string& pass);
+// How the convolutions of this thread choose their algorithm, in forward and backward.
+struct ConvSettings {
+    std::string algorithm[3];       // per pass (dl_conv_pass); empty: the least predicted time
+    double max_rel_err = kDefault;  // bounds what may be chosen
+    static constexpr double kDefault = 2e-5;
+};
+ConvSettings& conv_settings();
+
+// The algorithms that apply to a convolution of these sizes, best first. `pass` is "forward",
+// "backward_input" or "backward_weight".
+struct ConvOption {
+    std::string name;
+    double seconds, rel_err;  // predicted time on one thread, expected error (kernels/conv.h)
+    bool allowed;             // by max_rel_err
+};
+std::vector<ConvOption> conv_algorithms(const Tensor& x, const Tensor& w, const Dims& stride,
+                                        const Dims& padding, const Dims& dilation, int64_t groups,
+                                        const std::string& pass);
+dl_conv_pass conv_pass(const char* op, const std::string& pass);
+// One pass by itself, unrecorded: of x, w and y [N, K, out...] it reads the other two.
+Tensor conv_pass_result(const Tensor& x, const Tensor& w, const Tensor& y, const Dims& stride,
+                        const Dims& padding, const Dims& dilation, int64_t groups,
+                        const std::string& pass);
 
 }  // namespace deeplite

@@ -1,7 +1,12 @@
-// Convolution: for each pass an ordered list of algorithms, best first; the first that applies
-// runs. Every list ends in the plain reference loops, which always apply.
+// Convolution: for each pass a list of algorithms. Of those that apply and whose expected error is
+// allowed, the one with the least predicted time runs; of equals, the first. The plain reference
+// loops stand behind every list: they always apply.
+//
+// To add an algorithm, add a row: when it can run, what it costs, how exact it is, and its code for
+// both float types (null where there is none).
 #include "kernels/conv.h"
 
+#include "kernels/cpu/conv_cost.h"
 #include "kernels/cpu/conv_direct.h"
 #include "kernels/cpu/conv_sliding.h"
 #include "kernels/cpu/conv_weight_gemm.h"
@@ -15,7 +20,9 @@ namespace {
 
 struct Algorithm {
     const char* name;
-    bool (*applicable)(const dl_conv& p);
+    bool (*applicable)(const dl_conv& p);                    // can it run? Not: is it fast?
+    double (*seconds)(const dl_conv& p);                     // predicted, on one thread
+    double (*rel_err)(const dl_conv& p, dl_conv_pass pass);  // expected, of the largest result
     dl_status (*run_f32)(const dl_conv& p);
     dl_status (*run_f64)(const dl_conv& p);
 };
@@ -134,23 +141,38 @@ bool is_direct_input(const dl_conv& p) {
                     p.in[2] / p.stride[2], conv_volume(p.out));
 }
 
+// ---- what it costs -----------------------------------------------------------------------------
+
+double seconds_gemm(const dl_conv& p) {
+    return conv_macs(p) / (0.8 * conv_peak(p)) + conv_traffic(p);
+}
+// Where these apply they were measured to win.
+double seconds_direct(const dl_conv& p) { return 0.5 * seconds_gemm(p); }
+double seconds_full(const dl_conv& p) { return 0.25 * seconds_gemm(p); }
+
+// ---- the lists ---------------------------------------------------------------------------------
+
 constexpr Algorithm kForward[] = {
-    {"full", is_full, full_forward<float>, full_forward<double>},
-    {"direct", is_direct, forward<float, sliding_direct>, forward<double, sliding_direct>},
-    {"implicit_gemm", always, forward<float, sliding_gemm>, forward<double, sliding_gemm>},
+    {"full", is_full, seconds_full, conv_sum_error, full_forward<float>, full_forward<double>},
+    {"direct", is_direct, seconds_direct, conv_sum_error, forward<float, sliding_direct>,
+     forward<double, sliding_direct>},
+    {"implicit_gemm", always, seconds_gemm, conv_sum_error, forward<float, sliding_gemm>,
+     forward<double, sliding_gemm>},
 };
 constexpr Algorithm kBackwardInput[] = {
-    {"full", is_full_unbiased, full_backward_input<float>, full_backward_input<double>},
-    {"direct", is_direct_input, backward_input<float, sliding_direct>,
-     backward_input<double, sliding_direct>},
-    {"implicit_gemm", always, backward_input<float, sliding_gemm>,
+    {"full", is_full_unbiased, seconds_full, conv_sum_error, full_backward_input<float>,
+     full_backward_input<double>},
+    {"direct", is_direct_input, seconds_direct, conv_sum_error,
+     backward_input<float, sliding_direct>, backward_input<double, sliding_direct>},
+    {"implicit_gemm", always, seconds_gemm, conv_sum_error, backward_input<float, sliding_gemm>,
      backward_input<double, sliding_gemm>},
 };
 constexpr Algorithm kBackwardWeight[] = {
-    {"full", is_full, full_backward_weight<float>, full_backward_weight<double>},
-    {"direct", is_depthwise, backward_weight<float, weight_depthwise>,
-     backward_weight<double, weight_depthwise>},
-    {"implicit_gemm", always, backward_weight<float, weight_gemm>,
+    {"full", is_full, seconds_full, conv_sum_error, full_backward_weight<float>,
+     full_backward_weight<double>},
+    {"direct", is_depthwise, seconds_direct, conv_sum_error,
+     backward_weight<float, weight_depthwise>, backward_weight<double, weight_depthwise>},
+    {"implicit_gemm", always, seconds_gemm, conv_sum_error, backward_weight<float, weight_gemm>,
      backward_weight<double, weight_gemm>},
 };
 
@@ -158,34 +180,87 @@ struct AlgorithmList {
     const Algorithm* first;
     int count;
     dl_status (*dl_conv_table::*twin)(const dl_conv*);
+
+    template <int N>
+    constexpr AlgorithmList(const Algorithm (&rows)[N],
+                            dl_status (*dl_conv_table::*reference)(const dl_conv*))
+        : first(rows), count(N), twin(reference) {}
 };
 
 AlgorithmList list_of(dl_conv_pass pass) {
-    if (pass == DL_CONV_FORWARD) return {kForward, 3, &dl_conv_table::forward};
-    if (pass == DL_CONV_BACKWARD_INPUT) return {kBackwardInput, 3, &dl_conv_table::backward_input};
-    return {kBackwardWeight, 3, &dl_conv_table::backward_weight};
+    if (pass == DL_CONV_FORWARD) return {kForward, &dl_conv_table::forward};
+    if (pass == DL_CONV_BACKWARD_INPUT) return {kBackwardInput, &dl_conv_table::backward_input};
+    return {kBackwardWeight, &dl_conv_table::backward_weight};
 }
+
+// ---- choosing ----------------------------------------------------------------------------------
 
 bool same(const char* a, const char* b) {
     while (*a && *a == *b) ++a, ++b;
     return *a == *b;
 }
 
+bool can_run(const Algorithm& a, const dl_conv& p) {
+    return (p.dtype == DL_F32   ? a.run_f32 != nullptr
+            : p.dtype == DL_F64 ? a.run_f64 != nullptr
+                                : false) &&
+           a.applicable(p);
+}
+
+// The algorithm to run; null: the reference.
+const Algorithm* choose(const AlgorithmList& list, const dl_conv& p, dl_conv_pass pass) {
+    const Algorithm* best = nullptr;
+    double least = 0;
+    for (const Algorithm* a = list.first; a != list.first + list.count; ++a) {
+        if (p.algorithm) {
+            if (same(a->name, p.algorithm) && can_run(*a, p)) return a;
+        } else if (can_run(*a, p) && a->rel_err(p, pass) <= p.max_rel_err) {
+            const double seconds = a->seconds(p);
+            if (!best || seconds < least) best = a, least = seconds;
+        }
+    }
+    return best;
+}
+
 template <dl_conv_pass pass>
 dl_status run(const dl_conv* p) {
     const AlgorithmList list = list_of(pass);
-    if (p->dtype == DL_F32 || p->dtype == DL_F64)
-        for (const Algorithm* a = list.first; a != list.first + list.count; ++a)
-            if (a->applicable(*p) && (!p->algorithm || same(a->name, p->algorithm)))
-                return p->dtype == DL_F32 ? a->run_f32(*p) : a->run_f64(*p);
+    if (const Algorithm* a = choose(list, *p, pass))
+        return p->dtype == DL_F32 ? a->run_f32(*p) : a->run_f64(*p);
     return (reference::conv_table()->*list.twin)(p);
 }
 
-const char* explain(const dl_conv* p, dl_conv_pass pass, int32_t i) {
+constexpr int kMostAlgorithms = 24;  // a list's rows and the reference
+
+int32_t explain(const dl_conv* p, dl_conv_pass pass, int32_t i, dl_conv_option* option) {
     const AlgorithmList list = list_of(pass);
+    dl_conv_option options[kMostAlgorithms];
+    int32_t count = 0;
+    auto insert = [&](const dl_conv_option& o) {  // allowed ones first, then by time
+        int32_t at = count++;
+        for (; at > 0; --at) {
+            const dl_conv_option& before = options[at - 1];
+            if (before.allowed != o.allowed ? before.allowed : before.seconds <= o.seconds) break;
+            options[at] = before;
+        }
+        options[at] = o;
+    };
     for (const Algorithm* a = list.first; a != list.first + list.count; ++a)
-        if (a->applicable(*p) && i-- == 0) return a->name;
-    return reference::conv_table()->explain(p, pass, i);
+        if (can_run(*a, *p)) {
+            const double error = a->rel_err(*p, pass);
+            insert({a->name, a->seconds(*p), error, error <= p->max_rel_err});
+        }
+    dl_conv_option& plain = options[kMostAlgorithms - 1];
+    if (reference::conv_table()->explain(p, pass, 0, &plain)) {
+        const bool runs = count == 0 || !options[0].allowed;  // when no row may, the loops do
+        if (runs)
+            insert({plain.name, plain.seconds, plain.rel_err, 1});
+        else
+            options[count++] = plain;
+    }
+    if (i < 0 || i >= count) return 0;
+    *option = options[i];
+    return 1;
 }
 
 }  // namespace

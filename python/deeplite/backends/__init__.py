@@ -6,9 +6,9 @@ from __future__ import annotations
 import os
 
 from .. import _C
-from . import cpu
+from . import conv, cpu
 
-__all__ = ["cpu", "load", "names"]
+__all__ = ["conv", "cpu", "load", "names"]
 
 
 def names() -> list[str]:

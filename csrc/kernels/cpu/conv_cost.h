@@ -1,0 +1,59 @@
+// What a convolution costs and how exact it is: the model behind the choice of an algorithm.
+//
+// A row of conv.cpp predicts its time on one thread from the shape and the instruction set alone:
+// never from the number of threads, so that the choice, and with it the bits, does not depend on
+// it. The constants are fitted to measurements (docs/kernels.md tells how); what matters is which of
+// two algorithms comes out lower, not the figure itself.
+#pragma once
+#include "kernels/conv.h"
+#include "kernels/cpu/conv_sliding.h"
+
+namespace {
+
+// Products a core makes in a second at its peak, for vectors of T: two of them per cycle at 4 GHz
+// (without fused instructions, one).
+template <class T>
+constexpr double conv_peak() {
+    return 4e9 * Vec<T>::N * (DL_VEC_BYTES > 16 ? 2 : 1);
+}
+DL_INLINE double conv_peak(const dl_conv& p) {
+    return p.dtype == DL_F64 ? conv_peak<double>() : conv_peak<float>();
+}
+constexpr double kConvBandwidth = 20e9;  // bytes a core moves in a second, beyond its caches
+
+DL_INLINE double conv_element(const dl_conv& p) { return p.dtype == DL_F64 ? 8 : 4; }
+DL_INLINE double conv_eps(const dl_conv& p) { return p.dtype == DL_F64 ? 0x1p-53 : 0x1p-24; }
+
+// Products of the definition, the same for all three passes.
+DL_INLINE double conv_macs(const dl_conv& p) {
+    return double(p.n) * double(p.k) * double(p.c / p.groups) * double(conv_volume(p.kernel)) *
+           double(conv_volume(p.out));
+}
+DL_INLINE double conv_x_size(const dl_conv& p) {
+    return double(p.n) * double(p.c) * double(conv_volume(p.in));
+}
+DL_INLINE double conv_y_size(const dl_conv& p) {
+    return double(p.n) * double(p.k) * double(conv_volume(p.out));
+}
+DL_INLINE double conv_w_size(const dl_conv& p) {
+    return double(p.k) * double(p.c / p.groups) * double(conv_volume(p.kernel));
+}
+// Reading and writing x, w and y once.
+DL_INLINE double conv_traffic(const dl_conv& p) {
+    return (conv_x_size(p) + conv_y_size(p) + conv_w_size(p)) * conv_element(p) / kConvBandwidth;
+}
+// Length of the sums that a pass makes.
+DL_INLINE double conv_terms(const dl_conv& p, dl_conv_pass pass) {
+    const double taps = double(conv_volume(p.kernel));
+    if (pass == DL_CONV_FORWARD) return taps * double(p.c / p.groups);
+    if (pass == DL_CONV_BACKWARD_INPUT) return taps * double(p.k / p.groups);
+    return double(p.n) * double(conv_volume(p.out));
+}
+// The largest error of plain summation in blocks of a few hundred terms, relative to the largest
+// result, as measured on normally distributed data: it grows with the root of the block.
+DL_INLINE double conv_sum_error(const dl_conv& p, dl_conv_pass pass) {
+    const double terms = conv_terms(p, pass);
+    return conv_eps(p) * (1 + 0.3 * __builtin_sqrt(terms < 512 ? terms : 512));
+}
+
+}  // namespace

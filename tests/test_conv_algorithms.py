@@ -1,0 +1,153 @@
+"""Algorithms of convolution: each against the plain loops, the choice, forcing one, bounds."""
+
+from __future__ import annotations
+
+import threading
+
+import deeplite as dl
+import numpy as np
+import pytest
+from deeplite.backends import conv, cpu
+
+PASSES = ("forward", "backward_input", "backward_weight")
+
+# x, w, stride, padding, dilation, groups
+SHAPES = {
+    "3x3": ((2, 20, 13, 11), (9, 20, 3, 3), 1, 1, 1, 1),
+    "pointwise": ((2, 8, 7, 9), (12, 8, 1, 1), 1, 0, 1, 1),
+    "strided": ((1, 3, 20, 18), (8, 3, 5, 5), 2, 2, 1, 1),
+    "depthwise": ((2, 6, 9, 8), (12, 1, 3, 3), 1, 1, 1, 6),
+    "grouped": ((2, 8, 10, 9), (6, 4, 3, 3), 1, 1, 1, 2),
+    "dilated": ((1, 5, 14, 13), (4, 5, 3, 3), 1, 2, 2, 1),
+    "full": ((3, 4, 5, 5), (7, 4, 5, 5), 1, 0, 1, 1),
+    "1d": ((2, 4, 30), (6, 4, 3), 1, 1, 1, 1),
+    "3d": ((1, 3, 5, 6, 7), (4, 3, 3, 3, 3), 1, 1, 1, 1),
+}
+
+
+def randn(rng: np.random.Generator, shape: tuple[int, ...], dtype: str = "float32") -> dl.Tensor:
+    return dl.from_numpy(rng.standard_normal(shape).astype(dtype))
+
+
+def make(shape: tuple, seed: int = 0) -> tuple[dl.Tensor, dl.Tensor, tuple]:
+    rng = np.random.default_rng(seed)
+    return randn(rng, shape[0]), randn(rng, shape[1]), shape[2:]
+
+
+@pytest.mark.parametrize("which", PASSES)
+@pytest.mark.parametrize("name", SHAPES)
+def test_every_algorithm_agrees_with_the_loops(name: str, which: str) -> None:
+    x, w, args = make(SHAPES[name])
+    options = conv.explain(x, w, *args, which=which, measure=True)
+    names = [o.name for o in options]
+    assert len(set(names)) == len(names) and names[-1] == "reference", names
+    assert "implicit_gemm" in names
+    for o in options:
+        assert o.predicted > 0 and o.measured > 0
+        assert o.error < 1e-5, o
+    allowed = [o.predicted for o in options[:-1] if o.allowed]
+    assert allowed == sorted(allowed) and len(allowed) > 0
+
+
+def test_the_first_option_is_what_runs() -> None:
+    x, w, args = make(SHAPES["3x3"])
+    best = conv.explain(x, w, *args)[0].name
+    chosen = dl.conv2d(x, w, None, *args).numpy()
+    with conv.algorithm(best):
+        forced = dl.conv2d(x, w, None, *args).numpy()
+    np.testing.assert_array_equal(chosen, forced)
+
+
+def test_forced_algorithms_hold_in_backward() -> None:
+    x, w, args = make(SHAPES["3x3"])
+
+    def gradients() -> list[np.ndarray]:
+        a, b = x.clone().requires_grad_(), w.clone().requires_grad_()
+        dl.conv2d(a, b, None, *args).square().sum().backward()
+        return [a.grad.numpy(), b.grad.numpy()]
+
+    with conv.algorithm("reference"):
+        plain = gradients()
+    for mine, his in zip(gradients(), plain, strict=True):
+        assert not np.array_equal(mine, his)  # the loops sum in double: other bits
+        np.testing.assert_allclose(mine, his, rtol=1e-3, atol=1e-4 * np.abs(his).max())
+    y = dl.conv2d(x.clone().requires_grad_(), w, None, *args)
+    with conv.algorithm("full"), pytest.raises(RuntimeError, match="backward_input"):
+        y.sum().backward()
+
+
+def test_a_transposed_convolution_is_the_backward_input_pass() -> None:
+    x, w = dl.randn(1, 3, 8, 8), dl.randn(3, 4, 3, 3)
+    with conv.algorithm("full", passes=["forward"]):
+        dl.conv_transpose2d(x, w)
+    with conv.algorithm("full"), pytest.raises(RuntimeError, match="conv_transpose2d"):
+        dl.conv_transpose2d(x, w)
+
+
+def test_an_algorithm_that_does_not_apply_is_named() -> None:
+    x, w, args = make(SHAPES["3x3"])
+    message = r'conv2d: the algorithm "full" does not apply to forward with input \[2, 20\]'
+    with conv.algorithm("full"), pytest.raises(RuntimeError, match=message) as caught:
+        dl.conv2d(x, w, None, *args)
+    assert "implicit_gemm, reference" in str(caught.value)
+    with conv.algorithm("no such thing"), pytest.raises(RuntimeError, match="no such thing"):
+        dl.conv2d(x, w, None, *args)
+    dl.conv2d(x, w, None, *args)  # and it is over
+
+
+def test_settings_are_restored_and_belong_to_a_thread() -> None:
+    x, w, args = make(SHAPES["3x3"])
+    failures: list[BaseException] = []
+
+    def other() -> None:
+        try:
+            dl.conv2d(x, w, None, *args)
+            assert conv.get_max_rel_err() > 0
+        except BaseException as e:
+            failures.append(e)
+
+    before = conv.get_max_rel_err()
+    with conv.algorithm("full"), conv.max_rel_err(0):
+        with conv.algorithm(None):
+            dl.conv2d(x, w, None, *args)
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join()
+    assert failures == []
+    assert conv.get_max_rel_err() == before
+
+
+def test_the_error_bound_decides_what_may_run() -> None:
+    x, w, args = make(SHAPES["3x3"])
+    with conv.max_rel_err(0):
+        options = conv.explain(x, w, *args)
+        assert options[0].name == "reference" and not any(o.allowed for o in options[1:])
+        exact = dl.conv2d(x, w, None, *args).numpy()
+    with conv.algorithm("reference"):
+        np.testing.assert_array_equal(exact, dl.conv2d(x, w, None, *args).numpy())
+    with conv.max_rel_err(1):
+        assert all(o.allowed for o in conv.explain(x, w, *args))
+    with pytest.raises(ValueError, match="-1"):
+        conv.set_max_rel_err(-1)
+    with pytest.raises(ValueError, match="nan"):
+        conv.set_max_rel_err(float("nan"))
+
+
+def test_bad_arguments() -> None:
+    x, w, args = make(SHAPES["3x3"])
+    with pytest.raises(ValueError, match="sideways"):
+        conv.explain(x, w, which="sideways")
+    with pytest.raises(ValueError, match="sideways"), conv.algorithm("full", passes=["sideways"]):
+        pass
+    with pytest.raises(dl.ShapeError, match="channels"):
+        conv.explain(x, dl.randn(4, 3, 3, 3))
+    with pytest.raises(dl.ShapeError, match="spans"):
+        conv.explain(x, dl.randn(4, 20, 30, 30))
+
+
+@pytest.mark.parametrize("isa", [*cpu.capability(), "reference"])
+def test_every_instruction_set_has_its_list(isa: str) -> None:
+    x, w, args = make(SHAPES["3x3"])
+    with cpu.using_isa(isa):
+        names = [o.name for o in conv.explain(x, w, *args)]
+    assert names[-1] == "reference" and (isa == "reference") == (len(names) == 1)
