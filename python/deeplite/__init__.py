@@ -37,7 +37,6 @@ _LAZY_MODULES = {
     "linalg",
     "models",
     "nn",
-    "ops",
     "optim",
     "random",
     "testing",
@@ -68,7 +67,7 @@ def __dir__() -> list[str]:
 
 
 if TYPE_CHECKING:
-    from . import autograd, backends, data, linalg, models, nn, optim, random, utils
+    from . import autograd, backends, data, linalg, models, nn, optim, random, testing, utils
     from ._interop import frombuffer, result_type
     from ._tensor_str import set_printoptions
     from .random import fork_rng, get_rng_state, set_rng_state
@@ -103,5 +102,6 @@ __all__ = [
     "set_grad_enabled",
     "set_printoptions",
     "set_rng_state",
+    "testing",
     "utils",
 ]
