@@ -321,6 +321,18 @@ void bind_interop(Api& api) {
         Tensor h = contiguous_raw(to_device_raw(x, Device{}));
         return py::bytes(h.data<char>(), h.nbytes());
     });
+    // The elements in an object with the buffer interface, one-dimensional, where they lie.
+    api.fn("_from_buffer(data, dtype)", [](py::object data, DType dtype) {
+        py::buffer_info info = py::reinterpret_borrow<py::buffer>(data).request();
+        const int64_t bytes = info.size * info.itemsize, n = bytes / int64_t(itemsize(dtype));
+        check<ValueError>(n * int64_t(itemsize(dtype)) == bytes && info.ndim == 1 &&
+                              info.strides[0] == info.itemsize,
+                          "_from_buffer: ", bytes, " bytes for elements of ", dtype);
+        // A memoryview keeps the object from moving its memory (bytearray) or unmapping it.
+        SharedPyObject keep{py::memoryview(data)};
+        return from_blob(
+            info.ptr, {n}, {1}, dtype, Device{}, [keep] { (void)keep; }, !info.readonly);
+    });
     api.fn("_from_bytes(data, shape, dtype)", [](py::object data, const Dims& shape, DType dtype) {
         auto view = data.cast<std::string_view>();
         Tensor t = empty(shape, dtype, Device{}, "_from_bytes");

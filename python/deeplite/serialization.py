@@ -1,13 +1,14 @@
-"""Saving and loading: safetensors files, never pickles.
+"""Saving and loading: safetensors files; torch's files are read, without running anything of them.
 
-A file holds the tensors under readable names, so that any safetensors reader can use it, and in its
-metadata the structure they came from as JSON: nested dicts, lists and tuples with numbers, strings
-and None (an optimizer's state, say).
+A file that is written holds the tensors under readable names, so that any safetensors reader can
+use it, and in its metadata the structure they came from as JSON: nested dicts, lists and tuples
+with numbers, strings and None (an optimizer's state, say).
 """
 
 from __future__ import annotations
 
 import json
+import mmap as memory_map
 import os
 import shutil
 import struct
@@ -180,26 +181,84 @@ def _layout(tensors: dict[str, Tensor], tree: Any) -> tuple[bytes, list[Tensor]]
 
 
 def load(
-    f: str | os.PathLike[str] | IO[bytes], map_location: Any = None, *, weights_only: bool = True
+    f: str | os.PathLike[str] | IO[bytes],
+    map_location: Any = None,
+    *,
+    weights_only: bool = True,
+    mmap: bool = False,
 ) -> Any:
-    """Reads what :func:`save` wrote, or any safetensors file (as a dict of tensors).
+    """Reads a file of tensors: what :func:`save` wrote, any safetensors file, or a file of
+    ``torch.save`` (a zip archive, or the format before torch 1.6); the content tells which.
 
     Args:
         f: a path, or a file open for reading in binary mode.
         map_location: the device to put the tensors on, the CPU by default.
         weights_only: accepted for torch's signature; nothing else is ever loaded.
+        mmap: leave the tensors of a file of ``torch.save`` in a private map of it: pages are read
+            when they are touched, and writing changes memory only. The file must not be
+            overwritten as long as they live.
 
-    Nothing in a file is executed: a hostile one raises an error.
+    Nothing in a file is executed. The pickle inside of torch's files is read by a machine that
+    makes tensors, numbers, strings, containers of these and numpy arrays, and refuses other names.
 
     Raises:
-        RuntimeError: the file is truncated or no valid safetensors file.
+        RuntimeError: the file is truncated or damaged, or no file of these formats. For pickles it
+            is also a ``pickle.UnpicklingError``, and names what a hostile one asks for.
         OSError: it cannot be read.
     """
     if hasattr(f, "read"):
         shown, content = "the file", f.read()
     else:
         shown = os.fspath(f)
-        content = Path(shown).read_bytes()
+        content = _content(shown, mmap)
+    obj = _load_bytes(content, shown, mmap)
+    return obj if map_location is None else _moved(obj, map_location)
+
+
+def _content(path: str, mapped: bool) -> Any:
+    """The content of a file: its bytes, or a private, writable map of it."""
+    with open(path, "rb") as file:
+        if mapped and os.fstat(file.fileno()).st_size:
+            return memory_map.mmap(file.fileno(), 0, access=memory_map.ACCESS_COPY)
+        return file.read()
+
+
+def _load_bytes(content: Any, shown: str, mapped: bool) -> Any:
+    from . import _torch_file, _unpickle
+
+    start = bytes(content[:64])
+    named = f"load: {shown}"
+    if _torch_file.is_zip(start):
+        return _torch_file.read_zip(content, named, mapped)
+    if _torch_file.is_legacy(start):
+        return _torch_file.read_legacy(content, named, mapped)
+    try:
+        return _load_safetensors(bytes(content), shown)
+    except RuntimeError:
+        if start[8:9] != b"{":  # a pickle, perhaps: say what it asks for
+            try:
+                _unpickle.loads(content, shown=named)
+            except _unpickle.ForbiddenGlobal:
+                raise
+            except RuntimeError:
+                pass
+        raise
+
+
+def _moved(obj: Any, device: Any) -> Any:
+    """The same nest with its tensors on a device."""
+    if isinstance(obj, Tensor):
+        return obj.to(device)
+    if isinstance(obj, dict):
+        for key, value in obj.items():
+            obj[key] = _moved(value, device)
+        return obj
+    if isinstance(obj, (list, tuple)):
+        return type(obj)([_moved(value, device) for value in obj])
+    return obj
+
+
+def _load_safetensors(content: bytes, shown: str) -> Any:
     entries, metadata = _parse(shown, content)
     tensors: dict[str, Tensor] = {}
     for name, entry in entries:
@@ -210,8 +269,7 @@ def load(
                 f"supported (supported: {', '.join(_NAMES)})"
             )
         shape = tuple(entry["shape"])
-        t = deeplite._C._from_bytes(entry["data"], shape, getattr(deeplite, dtype))
-        tensors[name] = t if map_location is None else t.to(map_location)
+        tensors[name] = deeplite._C._from_bytes(entry["data"], shape, getattr(deeplite, dtype))
     if metadata is None:
         return tensors
     try:
