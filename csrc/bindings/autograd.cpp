@@ -4,87 +4,12 @@
 #include <pybind11/stl.h>
 
 #include "bindings/bindings.h"
+#include "bindings/hooks.h"
 #include "bindings/pybind.h"
 #include "graph/capture.h"
 
 namespace deeplite {
 namespace {
-
-TensorHook tensor_hook(py::object callable) {
-    return [f = SharedPyObject(callable)](const Tensor& g) -> Tensor {
-        py::gil_scoped_acquire gil;
-        py::object r = py::reinterpret_borrow<py::object>(f.get())(g);
-        if (r.is_none()) return {};
-        check<TypeError>(is_tensor(r.ptr()), "a tensor hook must return a tensor or None, got ",
-                         Py_TYPE(r.ptr())->tp_name);
-        return unwrap(r.ptr());
-    };
-}
-
-py::tuple to_tuple(const Grads& g) {
-    py::tuple t(g.size());
-    for (int i = 0; i < g.size(); ++i) t[size_t(i)] = g[i];
-    return t;
-}
-
-Grads to_grads(py::handle o, const char* who) {
-    Grads g;
-    if (o.is_none()) return g;
-    if (is_tensor(o.ptr())) {
-        g.push_back(unwrap(o.ptr()));
-        return g;
-    }
-    check<TypeError>(PyTuple_Check(o.ptr()) || PyList_Check(o.ptr()), who,
-                     ": expected a tensor or a tuple of them, got ", Py_TYPE(o.ptr())->tp_name);
-    for (py::handle e : o) {
-        check<TypeError>(e.is_none() || is_tensor(e.ptr()), who, ": expected tensors or None, got ",
-                         Py_TYPE(e.ptr())->tp_name);
-        g.push_back(e.is_none() ? Tensor{} : unwrap(e.ptr()));
-    }
-    return g;
-}
-
-NodeHook node_hook(py::object callable) {
-    return [f = SharedPyObject(callable)](const Grads& in, const Grads& out) -> Grads {
-        py::gil_scoped_acquire gil;
-        py::object r = py::reinterpret_borrow<py::object>(f.get())(to_tuple(in), to_tuple(out));
-        return to_grads(r, "node hook");
-    };
-}
-
-// The Python-defined node whose backward runs on this thread: owner of the outputs it saved.
-thread_local Node* t_current = nullptr;
-
-// A node whose backward is Python: autograd.Function builds these.
-class PythonNode final : public Node {
- public:
-    PythonNode(std::string name, py::object backward)
-        : name_(std::move(name)), backward_(backward) {}
-    std::string name() const override { return name_; }
-    Grads apply(Grads dys) override {
-        py::gil_scoped_acquire gil;
-        Node* outer = std::exchange(t_current, this);
-        struct Restore {
-            Node* outer;
-            ~Restore() { t_current = outer; }
-        } restore{outer};
-        for (int i = 0; i < dys.size(); ++i)
-            if (!dys[i].defined())
-                dys[i] = grad_ops().zeros(outputs[i].shape, outputs[i].dtype, outputs[i].device);
-        py::object r = py::reinterpret_borrow<py::object>(backward_.get())(*to_tuple(dys));
-        Grads g = to_grads(r, name_.c_str());
-        check(g.size() >= edges.size(), name_, ": backward returned ", g.size(),
-              " gradients, expected ", edges.size());
-        for (int i = edges.size(); i < g.size(); ++i)
-            check(!g[i].defined(), name_, ": backward returned a gradient for input ", i,
-                  ", which is no tensor input");
-        return g;
-    }
-
- private:
-    std::string name_;
-    SharedPyObject backward_;
-};
 
 // Connects `outputs` to a node that calls `backward(*grads)` and sends what it returns to `inputs`.
 void attach_python_node(std::string name, py::object backward, TensorList inputs,
@@ -97,6 +22,7 @@ void attach_python_node(std::string name, py::object backward, TensorList inputs
         AutogradMeta& m = ensure_meta(outputs[i]);
         m.grad_fn = Ref<Node>(node);
         m.output_nr = uint32_t(i);
+        if (void* shown = outputs[i].impl()->pyobj) track_tensor(static_cast<PyObject*>(shown));
     }
 }
 
@@ -146,8 +72,25 @@ TensorList py_grad(py::object outputs, py::object inputs, py::object grads,
     return out;
 }
 
+Node* node_of(PyObject* o) {
+    return py::detail::is_holder_constructed(o) ? py::handle(o).cast<Node*>() : nullptr;
+}
+void collect_nodes(PyHeapTypeObject* heap) {
+    PyTypeObject* type = &heap->ht_type;
+    type->tp_flags |= Py_TPFLAGS_HAVE_GC;
+    type->tp_traverse = [](PyObject* o, visitproc visit, void* arg) {
+        Py_VISIT(Py_TYPE(o));
+        return traverse_node(node_of(o), visit, arg);
+    };
+    type->tp_clear = [](PyObject* o) {
+        clear_node(node_of(o));
+        return 0;
+    };
+}
+
 void bind_nodes(py::module_& m) {
-    py::class_<Node, Ref<Node>>(m, "Node", "A step of the backward graph (``tensor.grad_fn``).")
+    py::class_<Node, Ref<Node>>(m, "Node", py::custom_type_setup(collect_nodes),
+                                "A step of the backward graph (``tensor.grad_fn``).")
         .def("name", &Node::name)
         .def("__repr__", [](const Node& n) { return "<" + n.name() + ">"; })
         .def("__eq__",
@@ -173,14 +116,14 @@ void bind_nodes(py::module_& m) {
         .def("_register_hook",
              [](Node& n, py::object f) {
                  int64_t id = next_hook_id();
-                 n.hooks().post.push_back({id, node_hook(f)});
+                 n.hooks().post.push_back({id, PyNodeHook{SharedPyObject(f)}});
                  return id;
              })
         .def("_remove_hook", [](Node& n, int64_t id) {
             std::erase_if(n.hooks().post, [id](auto& h) { return h.id == id; });
         });
     m.def("_attach_python_node", &attach_python_node);
-    m.def("_current_node", [] { return Ref<Node>(t_current); });
+    m.def("_current_node", [] { return Ref<Node>(PythonNode::current()); });
     py::class_<PySaved>(m, "_SavedTensor")
         .def(py::init([](Tensor t, int output) {
             PySaved s;
@@ -208,6 +151,7 @@ void bind_modes(py::module_& m) {
 
 PyObject* get_grad_fn(PyObject* self, void*) {
     Ref<Node> n = grad_fn(unwrap(self));
+    if (n) track_tensor(self);  // a hook may be hung on the node
     return n ? py::cast(n).release().ptr() : Py_NewRef(Py_None);
 }
 
@@ -238,10 +182,15 @@ void bind_autograd(Api& api) {
     });
     api.method("retain_grad(self)", &retain_grad);
     api.method("is_inference(self)", [](const Tensor& x) { return x.impl()->inference; });
-    api.method("_add_hook(self, hook)",
-               [](const Tensor& x, py::object f) { return add_tensor_hook(x, tensor_hook(f)); });
+    api.method("_add_hook(self, hook)", [](const Tensor& x, py::object f) {
+        int64_t id = add_tensor_hook(x, PyTensorHook{SharedPyObject(f)});
+        track_tensor(static_cast<PyObject*>(x.impl()->pyobj));
+        return id;
+    });
     api.method("_add_post_accumulate_hook(self, hook)", [](const Tensor& x, py::object f) {
-        return add_post_accumulate_hook(x, tensor_hook(f));
+        int64_t id = add_post_accumulate_hook(x, PyTensorHook{SharedPyObject(f)});
+        track_tensor(static_cast<PyObject*>(x.impl()->pyobj));
+        return id;
     });
     api.method("_remove_hook(self, id)", [](const Tensor& x, int64_t id) { remove_hook(x, id); });
     api.fn("_make_subclass(cls, data, requires_grad=False)",

@@ -68,6 +68,7 @@ class SharedPyObject {
  public:
     explicit SharedPyObject(py::handle o) : p_(o.inc_ref().ptr(), drop) {}
     PyObject* get() const { return p_.get(); }
+    bool shared() const { return p_.use_count() > 1; }
 
  private:
     static void drop(PyObject* o) {

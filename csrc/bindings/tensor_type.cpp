@@ -2,6 +2,7 @@
 
 #include "autograd/meta.h"
 #include "bindings/function.h"
+#include "bindings/hooks.h"
 #include "bindings/indexing.h"
 #include "bindings/operators.h"
 #include "bindings/pybind.h"
@@ -36,17 +37,41 @@ R guarded(F&& f, R failed = {}) {
     }
 }
 
+// tp_alloc would hand every tensor to the collector; only those that own Python objects are (hooks.h).
+// A subclass has a __dict__ to be seen, so its own allocation is right.
+PyObject* allocate(PyTypeObject* type) {
+    if (type != tensor_type) return type->tp_alloc(type, 0);
+    return reinterpret_cast<PyObject*>(PyObject_GC_New(PyTensor, type));
+}
+
 PyObject* make(PyTypeObject* type, Ref<TensorImpl> impl) {
-    PyObject* o = type->tp_alloc(type, 0);
+    PyObject* o = allocate(type);
     if (!o) throw py::error_already_set();
-    impl->pyobj = o;
     self_of(o)->weakrefs = nullptr;
+    self_of(o)->impl = nullptr;
+    if (void* shown =
+            impl->pyobj) {  // allocating ran the collector, and a finalizer got here first
+        Py_DECREF(o);
+        return Py_NewRef(static_cast<PyObject*>(shown));
+    }
+    impl->pyobj = o;
     self_of(o)->impl = impl.leak();
+    if (self_of(o)->impl->meta && owns_python(*self_of(o)->impl)) track_tensor(o);
     return o;
+}
+
+int traverse(PyObject* o, visitproc visit, void* arg) {
+    Py_VISIT(Py_TYPE(o));
+    return traverse_tensor(self_of(o)->impl, visit, arg);
+}
+int clear(PyObject* o) {
+    clear_tensor(self_of(o)->impl);
+    return 0;
 }
 
 void dealloc(PyObject* o) {
     PyTypeObject* type = Py_TYPE(o);
+    PyObject_GC_UnTrack(o);
     if (self_of(o)->weakrefs) PyObject_ClearWeakRefs(o);
     if (TensorImpl* impl = std::exchange(self_of(o)->impl, nullptr)) {
         impl->pyobj = nullptr;
@@ -242,6 +267,8 @@ PyType_Slot* type_slots() {
         {"__weaklistoffset__", T_PYSSIZET, offsetof(PyTensor, weakrefs), READONLY, nullptr}, {}};
     static PyType_Slot slots[] = {
         DL_SLOT(tp_dealloc, dealloc),
+        DL_SLOT(tp_traverse, traverse),
+        DL_SLOT(tp_clear, clear),
         DL_SLOT(tp_new, construct),
         DL_SLOT(tp_repr, repr),
         DL_SLOT(tp_hash, hash),
@@ -342,7 +369,8 @@ bool number_to_tensor(PyObject* o, Tensor& out) {
 
 void init_tensor_type(py::module_& m) {
     static PyType_Spec spec = {"deeplite.Tensor", sizeof(PyTensor), 0,
-                               Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, type_slots()};
+                               Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+                               type_slots()};
     tensor_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
     if (!tensor_type) throw py::error_already_set();
     m.attr("Tensor") = py::handle(reinterpret_cast<PyObject*>(tensor_type));
