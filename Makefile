@@ -2,7 +2,8 @@
 # second time: a stamp file in .venv stands for each finished step.
 #
 #   make demo     train LeNet-5 on real handwritten digits
-#   make test     build the wheel, check everything, run all tests
+#   make test     build the wheel, check everything, run all tests but the slow ones
+#   make test-slow  the slow ones
 #   make dev      build the module in the source tree (PYTHONPATH=python then works)
 #   make lint | format | stubs | wheel | asan | clean
 
@@ -13,7 +14,7 @@ PY := $(VENV)/bin/python
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: demo test dev lint format stubs wheel asan check clean
+.PHONY: demo test test-slow dev lint format stubs wheel asan check clean
 
 # A compiler cache is used where there is one; nothing depends on it.
 ifneq ($(shell command -v ccache 2>/dev/null),)
@@ -49,6 +50,9 @@ $(VENV)/extras-train: pyproject.toml | $(VENV)/wheel
 	touch $@
 $(VENV)/extras-test: pyproject.toml | $(VENV)/wheel
 	$(PY) -m pip install -q "$$(ls dist/*.whl)[train,test,dev]"
+# torchvision's Python files are what model keys and scores are compared with. Its dependencies stay
+# out: they would bring a torch of another kind.
+	$(PY) -m pip install -q --no-deps "torchvision==0.28.0"
 	touch $@
 $(VENV)/extras-lint: pyproject.toml | $(VENV)/created
 	$(PY) -m pip install -q "clang-format==23.*" "ruff==0.17.*" "mypy==2.4.*" numpy
@@ -84,6 +88,10 @@ stubs: $(VENV)/wheel $(VENV)/extras-lint
 test: $(VENV)/wheel $(VENV)/extras-test $(VENV)/extras-lint
 	@$(MAKE) --no-print-directory lint check
 	OMP_NUM_THREADS=1 $(PY) -m pytest -q -n $(JOBS)
+
+# What takes too long for every day: large architectures, and training each family on real digits.
+test-slow: $(VENV)/wheel $(VENV)/extras-test
+	OMP_NUM_THREADS=1 $(PY) -m pytest -q -n $(JOBS) -m slow
 
 dev: $(VENV)/tools $(VENV)/extras-lint
 	$(VENV)/bin/cmake -S . -B build -G Ninja -DPython_EXECUTABLE=$(CURDIR)/$(PY) \

@@ -1,5 +1,11 @@
-"""Architectures, each as its paper describes it."""
+"""Architectures, each as its paper describes it, under torchvision's names where it has them.
 
-from deeplite.models.lenet import LeNet5
+``models.resnet50(num_classes=10)`` makes a network, and so does ``models.build("resnet50",
+num_classes=10)``; ``models.list_models()`` tells what there is.
+"""
 
-__all__ = ["LeNet5"]
+from deeplite.models.lenet import *
+from deeplite.models.mobilenetv2 import *
+from deeplite.models.registry import *
+from deeplite.models.resnet import *
+from deeplite.models.vgg import *

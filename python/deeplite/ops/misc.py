@@ -1,0 +1,115 @@
+"""Layers that many architectures are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from deeplite import Tensor, nn
+
+__all__ = ["Conv2dNormActivation", "SqueezeExcitation"]
+
+Make = Callable[..., nn.Module]
+
+
+def _same_padding(kernel_size: int | Sequence[int], dilation: int | Sequence[int]) -> Any:
+    """The padding that keeps the size of a map at stride 1 (for odd kernels)."""
+    if isinstance(kernel_size, int) and isinstance(dilation, int):
+        return (kernel_size - 1) // 2 * dilation
+    sizes = (kernel_size, kernel_size) if isinstance(kernel_size, int) else kernel_size
+    steps = (dilation, dilation) if isinstance(dilation, int) else dilation
+    return tuple((k - 1) // 2 * d for k, d in zip(sizes, steps))
+
+
+class Conv2dNormActivation(nn.Sequential):
+    """A convolution, a normalisation and an activation: children "0", "1" and "2".
+
+    ``[N, in_channels, H, W] -> [N, out_channels, H', W']``; stride 1 keeps H and W.
+
+    Args:
+        padding: what keeps the size at stride 1 when None.
+        norm_layer: makes the second layer of ``out_channels``; None for none.
+        activation_layer: makes the third layer; None for none.
+        inplace: handed to ``activation_layer`` unless None.
+        bias: whether the convolution has one; when None, only without a norm layer.
+
+    Example:
+        >>> from deeplite.ops import Conv2dNormActivation
+        >>> layer = Conv2dNormActivation(3, 8, stride=2)
+        >>> tuple(layer(deeplite.zeros(1, 3, 8, 8)).shape)
+        (1, 8, 4, 4)
+        >>> [type(part).__name__ for part in layer]
+        ['Conv2d', 'BatchNorm2d', 'ReLU']
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, int] = 3,
+        stride: int | tuple[int, int] = 1,
+        padding: int | tuple[int, int] | str | None = None,
+        groups: int = 1,
+        norm_layer: Make | None = nn.BatchNorm2d,
+        activation_layer: Make | None = nn.ReLU,
+        dilation: int | tuple[int, int] = 1,
+        inplace: bool | None = True,
+        bias: bool | None = None,
+    ) -> None:
+        if padding is None:
+            padding = _same_padding(kernel_size, dilation)
+        if bias is None:
+            bias = norm_layer is None
+        layers: list[nn.Module] = [
+            nn.Conv2d(
+                in_channels,
+                out_channels,
+                kernel_size,
+                stride,
+                padding,
+                dilation=dilation,
+                groups=groups,
+                bias=bias,
+            )
+        ]
+        if norm_layer is not None:
+            layers.append(norm_layer(out_channels))
+        if activation_layer is not None:
+            options = {} if inplace is None else {"inplace": inplace}
+            layers.append(activation_layer(**options))
+        super().__init__(*layers)
+        self.out_channels = out_channels
+
+
+class SqueezeExcitation(nn.Module):
+    """Weighs each channel by what the whole map shows:
+    ``x * scale(fc2(act(fc1(mean over H, W of x))))`` (Hu et al., 2018, arXiv 1709.01507).
+
+    Shape: ``[N, input_channels, H, W]``, which is kept.
+
+    Args:
+        squeeze_channels: width between the two 1x1 convolutions.
+
+    Example:
+        >>> from deeplite.ops import SqueezeExcitation
+        >>> tuple(SqueezeExcitation(8, 2)(deeplite.ones(2, 8, 5, 5)).shape)
+        (2, 8, 5, 5)
+    """
+
+    def __init__(
+        self,
+        input_channels: int,
+        squeeze_channels: int,
+        activation: Make = nn.ReLU,
+        scale_activation: Make = nn.Sigmoid,
+    ) -> None:
+        super().__init__()
+        self.avgpool = nn.AdaptiveAvgPool2d(1)
+        self.fc1 = nn.Conv2d(input_channels, squeeze_channels, 1)
+        self.fc2 = nn.Conv2d(squeeze_channels, input_channels, 1)
+        self.activation = activation()
+        self.scale_activation = scale_activation()
+
+    def forward(self, input: Tensor) -> Tensor:
+        scale = self.activation(self.fc1(self.avgpool(input)))
+        return self.scale_activation(self.fc2(scale)) * input
