@@ -15,12 +15,9 @@ import argparse
 import dataclasses
 import importlib
 import importlib.util
-import inspect
 import os
-import re
 import sys
 import time
-import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -175,12 +172,9 @@ def accuracy(
 
 def twin_model(torch: Any, ours: Any) -> Any:
     """LeNet-5 over torch.nn, from the very source of deeplite.models.lenet, with our weights."""
-    from deeplite.models import lenet
+    from deeplite.models import _twin
 
-    source = re.sub(r"(?m)^from deeplite import", "from torch import", inspect.getsource(lenet))
-    module = types.ModuleType("lenet_over_torch")
-    exec(compile(source, module.__name__, "exec"), module.__dict__)
-    model = module.LeNet5()
+    model = _twin.build(torch, "lenet5")
     state = {k: torch.from_numpy(v.numpy().copy()) for k, v in ours.items()}
     model.to(next(iter(state.values())).dtype).load_state_dict(state)
     return model

@@ -4,8 +4,11 @@
 num_classes=10)``; ``models.list_models()`` tells what there is.
 """
 
+from deeplite.models.alexnet import *
 from deeplite.models.lenet import *
 from deeplite.models.mobilenetv2 import *
+from deeplite.models.nin import *
+from deeplite.models.preact_resnet import *
 from deeplite.models.registry import *
 from deeplite.models.resnet import *
 from deeplite.models.vgg import *

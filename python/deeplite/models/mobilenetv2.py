@@ -10,7 +10,7 @@ from deeplite import Tensor, flatten, nn
 from deeplite.models.registry import register
 from deeplite.ops import Conv2dNormActivation
 
-__all__ = ["InvertedResidual", "MobileNetV2", "make_divisible", "mobilenet_v2"]
+__all__ = ["MobileNetV2", "mobilenet_v2"]
 
 # Table 2 of the paper: expansion, channels, blocks, stride of the first.
 SETTING: tuple[tuple[int, int, int, int], ...] = (

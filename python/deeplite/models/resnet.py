@@ -18,8 +18,6 @@ from deeplite.models.registry import register
 from deeplite.models.residual import BasicBlock, Bottleneck, Norm, ZeroPadShortcut
 
 __all__ = [
-    "BasicBlock",
-    "Bottleneck",
     "ResNet",
     "resnet18",
     "resnet34",
