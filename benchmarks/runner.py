@@ -67,7 +67,7 @@ def timed(
 ) -> dict[str, Any]:  # fmt: skip
     for library in libraries:
         library.set_threads(threads)
-    found = timing.take_turns(sides, options.seconds, options.quick)
+    found = timing.take_turns(sides, options.seconds, options.quick, steady=threads > 1)
     return row_of(work.name, work.group, threads, found, work.flops, work.traffic, check)
 
 

@@ -3,6 +3,11 @@
 Noise of a machine comes in waves longer than one call: a neighbour, a change of clock. Two sides
 measured one after the other would catch different waves; measured in turns they share them, and the
 ratio within a round is free of what they share. Medians are over rounds.
+
+With several threads a side does not start before the other's threads have stopped spinning (those
+of an OpenMP run-time keep a core busy for 8 ms after their last region, which doubled our times
+where a sample followed at once), and its own threads are given a moment to wake and to find a core
+each. What is timed is the steady state of a loop.
 """
 
 from __future__ import annotations
@@ -16,6 +21,7 @@ from dataclasses import dataclass
 from typing import Any
 
 MIN_SAMPLE = 2e-3  # seconds; a sample repeats a short call until it takes this long
+STEADY_SAMPLE, STEADY_WARM = 2e-2, 1e-2  # with several threads; not timed before a sample
 SETTLED = 0.02  # the ratio's standard error, estimated from its quartiles
 MIN_ROUNDS, MAX_ROUNDS = 5, 200
 
@@ -66,6 +72,7 @@ def take_turns(
     seconds: float = 1.5,
     quick: bool = False,
     before: Callable[[str], Any] | None = None,
+    steady: bool = False,
 ) -> Timing:
     """Times all sides in turns, the first against each other one.
 
@@ -74,8 +81,9 @@ def take_turns(
         seconds: stop after about this long, after at least 5 rounds (quick: 3).
         quick: three rounds of the shortest samples.
         before: called with a side's name before each of its samples, outside the timed part.
+        steady: the sides use several threads (see above).
     """
-    shortest = 2e-4 if quick else MIN_SAMPLE
+    shortest = 2e-4 if quick else STEADY_SAMPLE if steady else MIN_SAMPLE
     least = 3 if quick else MIN_ROUNDS
     names = list(sides)
     counts = {}
@@ -94,6 +102,9 @@ def take_turns(
             for name in names:
                 if before:
                     before(name)
+                if steady and not quick:
+                    wait_until_idle()
+                    warm_up(sides[name])
                 rounds[name].append(sample(sides[name], counts[name]))
             if number < least:
                 continue
@@ -103,6 +114,22 @@ def take_turns(
         if collecting:
             gc.enable()
     return Timing(rounds)
+
+
+def wait_until_idle(longest: float = 0.5) -> None:
+    """Waits for threads of this process that spin: until it uses little of a processor."""
+    end = time.perf_counter() + longest
+    while time.perf_counter() < end:
+        used, began = time.process_time(), time.perf_counter()
+        time.sleep(2e-3)
+        if time.process_time() - used < 0.2 * (time.perf_counter() - began):
+            return
+
+
+def warm_up(call: Callable[[], Any]) -> None:
+    end = time.perf_counter() + STEADY_WARM
+    while time.perf_counter() < end:
+        call()
 
 
 def settled(rounds: Mapping[str, list[float]], names: list[str]) -> bool:

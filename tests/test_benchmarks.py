@@ -6,6 +6,7 @@ import copy
 import json
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -147,6 +148,21 @@ def test_sides_take_turns():
     assert len(found.rounds["a"]) == len(found.rounds["b"]) == 3
     runs = [k for k, previous in zip(order, [None, *order]) if k != previous]
     assert "".join(runs) == "ab" * (len(runs) // 2) and len(runs) >= 8  # warm-up, three rounds
+
+
+def test_a_side_waits_for_spinning_threads():
+    stop = threading.Event()
+
+    def spin() -> None:
+        while not stop.is_set():
+            pass
+
+    spinner = threading.Thread(target=spin)
+    spinner.start()
+    threading.Timer(0.05, stop.set).start()
+    timing.wait_until_idle(longest=30)
+    assert stop.is_set()
+    spinner.join()
 
 
 def test_rounds_stop_when_the_ratio_has_settled():

@@ -46,6 +46,7 @@ def rows(options: Options) -> Iterator[dict[str, Any]]:
                 options.seconds,
                 options.quick,
                 lambda name, lib=library: lib.set_threads(int(name.split()[0])),
+                steady=True,
             )
             name = f"{work.name}: {library.name}"
             yield row_of(name, work.group, most, found, work.flops, work.traffic, check)
