@@ -33,7 +33,7 @@ Tensor fold_blocks(const Tensor& columns, const Dims& output_size, const Dims& k
 struct ConvSettings {
     std::string algorithm[3];       // per pass (dl_conv_pass); empty: the least predicted time
     double max_rel_err = kDefault;  // bounds what may be chosen
-    static constexpr double kDefault = 2e-5;
+    static constexpr double kDefault = 4e-6;
 };
 ConvSettings& conv_settings();
 

@@ -10,6 +10,7 @@
 #include "kernels/cpu/conv_direct.h"
 #include "kernels/cpu/conv_sliding.h"
 #include "kernels/cpu/conv_weight_gemm.h"
+#include "kernels/cpu/conv_winograd.h"
 
 namespace deeplite::cpu::reference {
 const dl_conv_table* conv_table();
@@ -156,6 +157,12 @@ constexpr Algorithm kForward[] = {
     {"full", is_full, seconds_full, conv_sum_error, full_forward<float>, full_forward<double>},
     {"direct", is_direct, seconds_direct, conv_sum_error, forward<float, sliding_direct>,
      forward<double, sliding_direct>},
+    {"winograd2", wino_applies, wino_forward_seconds<2>, wino_error<2>, wino_forward<float, 2>,
+     nullptr},
+    {"winograd4", wino_applies, wino_forward_seconds<4>, wino_error<4>, wino_forward<float, 4>,
+     nullptr},
+    {"winograd6", wino_applies, wino_forward_seconds<6>, wino_error<6>, wino_forward<float, 6>,
+     nullptr},
     {"implicit_gemm", always, seconds_gemm, conv_sum_error, forward<float, sliding_gemm>,
      forward<double, sliding_gemm>},
 };
@@ -164,6 +171,12 @@ constexpr Algorithm kBackwardInput[] = {
      full_backward_input<double>},
     {"direct", is_direct_input, seconds_direct, conv_sum_error,
      backward_input<float, sliding_direct>, backward_input<double, sliding_direct>},
+    {"winograd2", wino_applies, wino_backward_input_seconds<2>, wino_error<2>,
+     wino_backward_input<float, 2>, nullptr},
+    {"winograd4", wino_applies, wino_backward_input_seconds<4>, wino_error<4>,
+     wino_backward_input<float, 4>, nullptr},
+    {"winograd6", wino_applies, wino_backward_input_seconds<6>, wino_error<6>,
+     wino_backward_input<float, 6>, nullptr},
     {"implicit_gemm", always, seconds_gemm, conv_sum_error, backward_input<float, sliding_gemm>,
      backward_input<double, sliding_gemm>},
 };
