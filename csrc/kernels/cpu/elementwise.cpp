@@ -3,6 +3,7 @@
 
 #include "kernels/cpu/elementwise_rows.h"
 #include "kernels/cpu/parallel.h"
+#include "kernels/cpu/strided.h"
 
 namespace deeplite::cpu::DL_ISA {
 namespace {
@@ -63,39 +64,17 @@ struct Job {
     int bad;
 };
 
-// n elements of U from `src` at `stride` bytes apart
-template <class U>
-void gather_row(char* dst, const char* src, int64_t stride, int64_t n) {
-    U* d = reinterpret_cast<U*>(dst);
-    if (stride == int64_t(sizeof(U))) {
-        if (n >= 16) {
-            memcpy(dst, src, size_t(n) * sizeof(U));
-            return;
-        }
-        for (int64_t i = 0; i < n; ++i) d[i] = reinterpret_cast<const U*>(src)[i];
-    } else if (stride == 0) {
-        const U v = *reinterpret_cast<const U*>(src);
-        for (int64_t i = 0; i < n; ++i) d[i] = v;
-    } else {
-        for (int64_t i = 0; i < n; ++i) d[i] = *reinterpret_cast<const U*>(src + i * stride);
-    }
-}
-template <class U>
-void scatter_row(char* dst, int64_t stride, const char* src, int64_t n) {
-    const U* s = reinterpret_cast<const U*>(src);
-    for (int64_t i = 0; i < n; ++i) *reinterpret_cast<U*>(dst + i * stride) = s[i];
-}
 // One element, n times.
 void spread(char* dst, const char* src, int64_t n, int64_t size) {
     switch (size) {
         case 1:
-            return gather_row<uint8_t>(dst, src, 0, n);
+            return gather_run<uint8_t>(dst, src, 0, n);
         case 2:
-            return gather_row<uint16_t>(dst, src, 0, n);
+            return gather_run<uint16_t>(dst, src, 0, n);
         case 4:
-            return gather_row<uint32_t>(dst, src, 0, n);
+            return gather_run<uint32_t>(dst, src, 0, n);
         default:
-            return gather_row<uint64_t>(dst, src, 0, n);
+            return gather_run<uint64_t>(dst, src, 0, n);
     }
 }
 
@@ -133,9 +112,9 @@ void move_elements(const Job& job, int k, Position pos, char* tile, int64_t n) {
     for (;;) {
         const int64_t left = length - pos.at[0], m = left < n ? left : n;
         if (into_tile)
-            gather_row<U>(tile, p, stride, m);
+            gather_run<U>(tile, p, stride, m);
         else
-            scatter_row<U>(p, stride, tile, m);
+            scatter_run<U>(p, stride, tile, m);
         tile += m * int64_t(sizeof(U));
         n -= m;
         if (n == 0) return;

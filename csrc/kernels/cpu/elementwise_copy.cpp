@@ -73,132 +73,6 @@ constexpr const RowFn* kCast[DL_DTYPE_COUNT] = {
     kCastTo<float>,   kCastTo<double>,  kCastTo<Bf16>,   kCastTo<F16>,     kCastTo<int64_t>,
     kCastTo<int32_t>, kCastTo<int16_t>, kCastTo<int8_t>, kCastTo<uint8_t>, kCastTo<bool>};
 
-template <class U>
-bool move_row(char* const* d, int64_t n, const double*) {
-    memcpy(d[0], d[1], size_t(n) * sizeof(U));
-    return true;
-}
-
-// B x B elements from rows of `in` to columns of `out`, through registers or the L1 cache.
-template <class U, int B>
-inline void transpose_block(char* out, int64_t out_stride, const char* in, int64_t in_stride) {
-    U tile[B][B];
-    for (int i = 0; i < B; ++i) memcpy(tile[i], in + i * in_stride, sizeof tile[i]);
-    for (int j = 0; j < B; ++j) {
-        U row[B];
-        for (int i = 0; i < B; ++i) row[i] = tile[i][j];
-        memcpy(out + j * out_stride, row, sizeof row);
-    }
-}
-#ifdef __AVX2__
-template <>
-inline void transpose_block<uint32_t, 8>(char* out, int64_t out_stride, const char* in,
-                                         int64_t in_stride) {
-    __m256 r[8], t[8];
-    for (int i = 0; i < 8; ++i) r[i] = _mm256_loadu_ps((const float*)(in + i * in_stride));
-    for (int i = 0; i < 4; ++i) {
-        t[2 * i] = _mm256_unpacklo_ps(r[2 * i], r[2 * i + 1]);
-        t[2 * i + 1] = _mm256_unpackhi_ps(r[2 * i], r[2 * i + 1]);
-    }
-    for (int i = 0; i < 2; ++i)
-        for (int j = 0; j < 2; ++j) {
-            r[4 * i + 2 * j] = _mm256_shuffle_ps(t[4 * i + j], t[4 * i + 2 + j], 0x44);
-            r[4 * i + 2 * j + 1] = _mm256_shuffle_ps(t[4 * i + j], t[4 * i + 2 + j], 0xee);
-        }
-    for (int j = 0; j < 4; ++j) {
-        _mm256_storeu_ps((float*)(out + j * out_stride),
-                         _mm256_permute2f128_ps(r[j], r[4 + j], 0x20));
-        _mm256_storeu_ps((float*)(out + (j + 4) * out_stride),
-                         _mm256_permute2f128_ps(r[j], r[4 + j], 0x31));
-    }
-}
-#endif
-
-// One plane: out rows of `n` elements, in rows of `m`; out(j, i) = in(i, j).
-template <class U>
-void transpose_plane(char* out, int64_t out_stride, const char* in, int64_t in_stride, int64_t m,
-                     int64_t n) {
-    constexpr int B = 8, size = sizeof(U);
-    const int64_t mb = m / B * B, nb = n / B * B;
-    constexpr int64_t kPanel = 64;  // rows of `in` whose cache lines are used up before moving on
-    for (int64_t i0 = 0; i0 < nb; i0 += kPanel) {
-        const int64_t i1 = i0 + kPanel < nb ? i0 + kPanel : nb;
-        for (int64_t j = 0; j < mb; j += B)
-            for (int64_t i = i0; i < i1; i += B)
-                transpose_block<U, B>(out + j * out_stride + i * size, out_stride,
-                                      in + i * in_stride + j * size, in_stride);
-    }
-    auto cell = [&](int64_t j, int64_t i) {
-        memcpy(out + j * out_stride + i * size, in + i * in_stride + j * size, size);
-    };
-    for (int64_t j = 0; j < mb; ++j)
-        for (int64_t i = nb; i < n; ++i) cell(j, i);
-    for (int64_t j = mb; j < m; ++j)
-        for (int64_t i = 0; i < n; ++i) cell(j, i);
-}
-
-// A copy whose input is contiguous along dimension k > 0 and whose output is along dimension 0:
-// planes of these two, one for each index of the others. Chunks are bands of k within a plane.
-template <class U>
-void transpose_copy(const dl_iter* it, int k) {
-    constexpr int64_t size = sizeof(U);
-    const int64_t n = it->shape[0], m = it->shape[k];
-    int64_t planes = 1;
-    for (int d = 1; d < it->ndim; ++d)
-        if (d != k) planes *= it->shape[d];
-    int64_t band = (kCheapGrain / n + 15) / 16 * 16;
-    if (band < 16) band = 16;
-    if (band > m) band = m;
-    const int64_t bands = (m + band - 1) / band, work = band * n;
-    const int64_t grain = work < kCheapGrain ? kCheapGrain / work : 1;
-    parallel_for(planes * bands, grain, [&](int64_t begin, int64_t end) {
-        for (int64_t c = begin; c < end; ++c) {
-            const int64_t j = c % bands * band, rows = m - j < band ? m - j : band;
-            int64_t plane = c / bands, out = 0, in = 0;
-            for (int d = 1; d < it->ndim; ++d) {
-                if (d == k) continue;
-                const int64_t at = plane % it->shape[d];
-                plane /= it->shape[d];
-                out += at * it->strides[0][d];
-                in += at * it->strides[1][d];
-            }
-            transpose_plane<U>(
-                static_cast<char*>(it->data[0]) + out + j * it->strides[0][k], it->strides[0][k],
-                static_cast<const char*>(it->data[1]) + in + j * size, it->strides[1][0], rows, n);
-        }
-    });
-}
-// The dimension along which the input is contiguous, if the copy is worth transposing; else 0.
-int transposed_dim(const dl_iter* it, int64_t size) {
-    if (it->strides[0][0] != size || it->strides[1][0] == size || it->strides[1][0] == 0) return 0;
-    for (int k = 1; k < it->ndim; ++k)
-        if (it->strides[1][k] == size && it->shape[k] >= 4 && it->shape[0] >= 4) return k;
-    return 0;
-}
-
-dl_status copy(const dl_iter* it, const double* params) {
-    const int out = it->dtype[0], in = it->dtype[1];
-    if (out != in) return run_rows(kCast[out][in], it, params, kCheapGrain);
-    for (int d = 0; d < it->ndim; ++d)
-        if (it->shape[d] == 0) return DL_OK;
-    const int64_t size = element_size(out);
-    const int k = it->data[1] ? transposed_dim(it, size) : 0;
-    switch (size) {
-        case 1:
-            if (k) return transpose_copy<uint8_t>(it, k), DL_OK;
-            return run_rows(move_row<uint8_t>, it, params, kCheapGrain * 4);
-        case 2:
-            if (k) return transpose_copy<uint16_t>(it, k), DL_OK;
-            return run_rows(move_row<uint16_t>, it, params, kCheapGrain * 2);
-        case 4:
-            if (k) return transpose_copy<uint32_t>(it, k), DL_OK;
-            return run_rows(move_row<uint32_t>, it, params, kCheapGrain);
-        default:
-            if (k) return transpose_copy<uint64_t>(it, k), DL_OK;
-            return run_rows(move_row<uint64_t>, it, params, kCheapGrain);
-    }
-}
-
 template <class T>
 DL_INLINE T fill_value(const double* p) {
     if constexpr (kIsFloat<T>)
@@ -226,6 +100,16 @@ constexpr RowFn kFill[DL_DTYPE_COUNT] = {
     fill_row<int32_t>, fill_row<int16_t>, fill_row<int8_t>, fill_row<uint8_t>, fill_row<bool>};
 dl_status fill(const dl_iter* it, const double* params) {
     return run_rows(kFill[it->dtype[0]], it, params, kCheapGrain * 2);
+}
+
+dl_status copy(const dl_iter* it, const double* params) {
+    const int out = it->dtype[0], in = it->dtype[1];
+    if (out != in) return run_rows(kCast[out][in], it, params, kCheapGrain);
+    if (!it->data[1]) {
+        const double value[2] = {params[DL_MAP_PARAMS + 1], 0};
+        return fill(it, value);
+    }
+    return move_elements(it);
 }
 
 // f(i) for i in [0, n) into a contiguous output

@@ -15,6 +15,9 @@ typedef bool (*RowFn)(char* const* operands, int64_t n, const double* params);
 // are worth a thread.
 dl_status run_rows(RowFn fn, const dl_iter* it, const double* params, int64_t grain);
 
+// Copies operand 1 to operand 0, both of one dtype and in memory.
+dl_status move_elements(const dl_iter* it);
+
 // Operand k, a single element (in memory or in params), n times over.
 void spread_operand(const dl_iter* it, int k, const double* params, char* out, int64_t n);
 

@@ -163,7 +163,8 @@ dl_status scatter(const dl_gather_args* args) {
     const dl_iter it = with_dimension(a, along);
     if (iter_count(it) == 0) return DL_OK;
     if (dl_status s = check_gather(a, it)) return s;
-    const int64_t grain = at_least(1, kGrain / at_least(1, a.count));
+    // Bands of columns: a narrow one would put every row it meets into the same few cache sets.
+    const int64_t grain = at_least(along ? 1 : 256, kGrain / at_least(1, a.count));
     parallel_for(iter_count(a.rest), grain, [&](int64_t begin, int64_t end) {
         for_runs(a.rest, begin, end, [&](char** p, int64_t n) {
             if (a.op != DL_SCATTER_SET && a.exclude_self) columns(a, p, n, along, true);
@@ -282,6 +283,13 @@ __attribute__((noinline)) void put_row(const dl_advanced_args& a, const SliceCut
     char* x = static_cast<char*>(a.slices.data[0]) + iter_offset(a.slices, 0, row, cut.from);
     const char* other =
         static_cast<const char*>(a.slices.data[1]) + iter_offset(a.slices, 1, row, cut.from);
+    if (owners == 1 && cut.run == 1) {
+        for (int64_t p = 0; p < a.n; ++p) {
+            T& place = *reinterpret_cast<T*>(x + offsets[p]);
+            place = combine<op>(place, *reinterpret_cast<const T*>(other + p * a.other_stride));
+        }
+        return;
+    }
     for (int64_t p = 0; p < a.n; ++p) {
         const uint64_t hash = (uint64_t(offsets[p]) * 0x9e3779b97f4a7c15ull) >> 32;
         if (owners > 1 && int64_t(hash % uint64_t(owners)) != owner) continue;
@@ -305,7 +313,9 @@ void put_all(const dl_advanced_args& a, const int64_t* offsets, put_row_fn put) 
         return;
     }
     const int64_t work = cut.run * cut.rows;  // per position
-    const int64_t owners = work < 16 ? 1 : at_least(1, at_most(16, a.n * work / kGrain));
+    // However many owners: a place sees the same updates in the same order.
+    const int64_t most = at_most(16, dl_num_threads());
+    const int64_t owners = work < 16 ? 1 : at_least(1, at_most(most, a.n * work / kGrain));
     parallel_for(owners, 1, [&](int64_t begin, int64_t end) {
         for (int64_t owner = begin; owner < end; ++owner)
             for (int64_t row = 0; row < cut.rows; ++row) put(a, cut, offsets, row, owner, owners);

@@ -199,14 +199,35 @@ void bernoulli_typed(const dl_random_args& a) {
     });
 }
 
+// The first 64 bits of block l of a batch.
+inline uint64_t first_of(const uint32_t* words, int64_t l) {
+    return uint64_t(words[4 * l]) | uint64_t(words[4 * l + 1]) << 32;
+}
+
 template <class T>
 void integer_typed(const dl_random_args& a) {
-    parallel_for(a.n, kSlowGrain, [&](int64_t begin, int64_t end) {
+    parallel_for(a.n, kGrain / 4, [&](int64_t begin, int64_t end) {
         T* out = static_cast<T*>(a.out);
-        for (int64_t i = begin; i < end; ++i)
-            out[i] =
-                T(scaled_integer(philox(a.seed, a.offset + uint64_t(i)).first(), a.low, a.range));
+        uint32_t words[kBatch];
+        for (int64_t i = begin; i < end; i += kLanes) {
+            philox_batch(a.seed, a.offset + uint64_t(i), words);
+            const int64_t n = at_most(kLanes, end - i);
+            for (int64_t l = 0; l < n; ++l)
+                out[i + l] = T(scaled_integer(first_of(words, l), a.low, a.range));
+        }
     });
+}
+
+// Fisher and Yates's shuffle; step i takes block i.
+dl_status permutation(uint64_t seed, uint64_t offset, int64_t n, int64_t* out) {
+    uint32_t words[kBatch];
+    for (int64_t i = 0; i < n; ++i) {
+        if (i % kLanes == 0) philox_batch(seed, offset + uint64_t(i), words);
+        const int64_t j = scaled_integer(first_of(words, i % kLanes), 0, uint64_t(i) + 1);  // 0..i
+        out[i] = out[j];
+        out[j] = i;
+    }
+    return DL_OK;
 }
 
 dl_status bernoulli(const dl_random_args* a) {
@@ -292,9 +313,17 @@ dl_status dropout(const dl_dropout_args* a) {
 }
 
 template <class T>
+void dropout_chunk(const T* __restrict dy, const uint8_t* __restrict mask, T* __restrict dx,
+                   int64_t n, T scale) {
+    for (int64_t i = 0; i < n; ++i) {
+        const T d = dy[i] * scale;
+        dx[i] = mask[i] ? d : T(0);
+    }
+}
+template <class T>
 void dropout_backward_typed(const T* dy, const uint8_t* mask, T* dx, int64_t n, T scale) {
     parallel_for(n, kGrain, [&](int64_t begin, int64_t end) {
-        for (int64_t i = begin; i < end; ++i) dx[i] = mask[i] ? dy[i] * scale : T(0);
+        dropout_chunk(dy + begin, mask + begin, dx + begin, end - begin, scale);
     });
 }
 
@@ -338,7 +367,7 @@ const dl_random_table* random_table() {
                  fill_real<DL_RANDOM_POISSON>},
         .dropout = dropout,
         .dropout_backward = dropout_backward,
-        .permutation = nullptr,  // a serial walk: the plain one does
+        .permutation = permutation,
         .multinomial = multinomial,
     };
     return &table;

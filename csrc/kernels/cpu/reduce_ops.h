@@ -172,12 +172,23 @@ struct Product : ReduceOp<Product<T, Acc, Out>, T, Acc> {
         static_cast<Out*>(args.out)[k] = Out(a);
     }
     void run(Acc& a, const T* p, int64_t n, int64_t) const {
-        Acc s[4] = {Acc(1), Acc(1), Acc(1), Acc(1)};
+        constexpr int kLanes = 32;  // chains side by side: vectors of them, and enough to hide latency
+        Acc s[kLanes];
+        for (Acc& lane : s) lane = Acc(1);
         int64_t i = 0;
-        for (; n - i >= 4; i += 4)
-            for (int j = 0; j < 4; ++j) s[j] *= Acc(p[i + j]);
-        for (; i < n; ++i) s[0] *= Acc(p[i]);
-        a *= (s[0] * s[1]) * (s[2] * s[3]);
+        for (; n - i >= kLanes; i += kLanes)
+            for (int j = 0; j < kLanes; ++j) s[j] *= Acc(p[i + j]);
+        for (int j = 0; i < n; ++i, ++j) s[j] *= Acc(p[i]);
+        for (int w = kLanes / 2; w > 0; w /= 2)
+            for (int j = 0; j < w; ++j) s[j] *= s[j + w];
+        a *= s[0];
+    }
+    void columns(Acc* a, const char* p, int64_t rows, int64_t stride, int64_t cols,
+                 int64_t) const {
+        for (int64_t r = 0; r < rows; ++r) {
+            const T* row = reinterpret_cast<const T*>(p + r * stride);
+            for (int64_t c = 0; c < cols; ++c) a[c] *= Acc(row[c]);
+        }
     }
 };
 
@@ -462,6 +473,29 @@ struct LogSumExp : ReduceOp<LogSumExp<T>, T, MaxAndSum> {
                 }
             }
             merge(a, {double(top), sum});
+        }
+    }
+    void columns(MaxAndSum* a, const char* p, int64_t rows, int64_t stride, int64_t cols,
+                 int64_t at) const {
+        int64_t c = 0;
+        for (; cols - c >= N; c += N) block(a + c, p + c * int64_t(sizeof(T)), rows, stride);
+        if (c < cols)
+            ReduceOp<LogSumExp<T>, T, MaxAndSum>::columns(a + c, p + c * int64_t(sizeof(T)), rows,
+                                                          stride, cols - c, at);
+    }
+    void block(MaxAndSum* a, const char* p, int64_t rows, int64_t stride) const {
+        const V infinity = vset1<T>(T(INFINITY));
+        for (int64_t r = 0; r < rows; r += 64) {
+            const int64_t last = rows - r < 64 ? rows : r + 64;
+            const auto at = [&](int64_t q) {
+                return vload(reinterpret_cast<const T*>(p + q * stride));
+            };
+            V top = -infinity, sum{};
+            for (int64_t q = r; q < last; ++q) top = extreme<true>(top, at(q));
+            const V base = top - top == V{} ? top : V{};  // else the maximum alone is the answer
+            for (int64_t q = r; q < last; ++q) sum += vexp(at(q) - base);
+            for (int l = 0; l < N; ++l)
+                merge(a[l], {double(top[l]), base[l] == top[l] ? double(sum[l]) : 0.0});
         }
     }
 };

@@ -10,10 +10,6 @@ namespace deeplite::cpu::reference {
 const dl_reduce_table* reduce_table();  // serves the dtypes that have no fast kernel
 }
 
-namespace deeplite::cpu::reference {
-const dl_reduce_table* reduce_table();  // serves the dtypes that have no fast kernel
-}
-
 namespace {
 
 constexpr int64_t kScanTile = 64;
@@ -34,10 +30,58 @@ void for_each_tile(const dl_scan_args& args, const F& f) {
     });
 }
 
+// A contiguous line of sums, in blocks of kChains stretches: each stretch is a chain of additions of
+// its own, and what came before it is added to all of it at once.
+template <class T, class Acc>
+void sum_line(const T* x, T* y, int64_t n) {
+    constexpr int kChains = 8, kStretch = 64;
+    Acc before = Acc(0), local[kChains][kStretch];
+    int64_t i = 0;
+    for (; n - i >= kChains * kStretch; i += kChains * kStretch) {
+        Acc sum[kChains] = {};
+        for (int s = 0; s < kStretch; ++s)
+#pragma GCC unroll 8
+            for (int c = 0; c < kChains; ++c)
+                local[c][s] = sum[c] += Acc(x[i + c * kStretch + s]);
+        for (int c = 0; c < kChains; ++c) {
+            for (int s = 0; s < kStretch; ++s) y[i + c * kStretch + s] = T(local[c][s] + before);
+            before += sum[c];
+        }
+    }
+    for (; i < n; ++i) y[i] = T(before += Acc(x[i]));
+}
+// Four lines in step: as many chains of multiplications.
+template <class T, class Acc>
+void product_lines(const T* x, T* y, int64_t n, int64_t lines) {
+    constexpr int kChains = 4;
+    for (; lines >= kChains; lines -= kChains, x += kChains * n, y += kChains * n) {
+        Acc state[kChains] = {Acc(1), Acc(1), Acc(1), Acc(1)};
+        for (int64_t i = 0; i < n; ++i)
+#pragma GCC unroll 4
+            for (int c = 0; c < kChains; ++c)
+                y[c * n + i] = T(state[c] *= Acc(x[c * n + i]));
+    }
+    for (; lines > 0; --lines, x += n, y += n) {
+        Acc state = Acc(1);
+        for (int64_t i = 0; i < n; ++i) y[i] = T(state *= Acc(x[i]));
+    }
+}
+template <class T, class Acc, bool kProduct>
+void accumulate_lines(const dl_scan_args& args) {
+    const T* in = static_cast<const T*>(args.in);
+    T* out = static_cast<T*>(args.out);
+    const int64_t n = args.n, grain = 16 * 1024 / (n + 1) / 4 * 4 + 4;
+    parallel_for(args.outer, grain, [&](int64_t begin, int64_t end) {
+        if (kProduct) return product_lines<T, Acc>(in + begin * n, out + begin * n, n, end - begin);
+        for (int64_t r = begin; r < end; ++r) sum_line<T, Acc>(in + r * n, out + r * n, n);
+    });
+}
+
 template <class T, class Acc, bool kProduct>
 dl_status accumulate(const dl_scan_args& args) {
     const T* in = static_cast<const T*>(args.in);
     T* out = static_cast<T*>(args.out);
+    if (args.inner == 1) return accumulate_lines<T, Acc, kProduct>(args), DL_OK;
     for_each_tile(args, [&](int64_t at, int64_t width) {
         Acc state[kScanTile];
         for (int64_t c = 0; c < width; ++c) state[c] = Acc(kProduct ? 1 : 0);

@@ -90,9 +90,48 @@ template <class V>
 DL_INLINE V vmin(V a, V b) {
     return a < b ? a : b;
 }
+#if defined(__AVX512F__) && DL_VEC_BYTES == 64
+// One instruction where the compiler makes a comparison and a blend of the above. (The masked forms
+// with all lanes set: the plain ones warn of an undefined pass-through in some compilers.)
+DL_INLINE vf32 vmax(vf32 a, vf32 b) {
+    return (vf32)_mm512_maskz_max_ps(0xffff, (__m512)a, (__m512)b);
+}
+DL_INLINE vf32 vmin(vf32 a, vf32 b) {
+    return (vf32)_mm512_maskz_min_ps(0xffff, (__m512)a, (__m512)b);
+}
+DL_INLINE vf64 vmax(vf64 a, vf64 b) {
+    return (vf64)_mm512_maskz_max_pd(0xff, (__m512d)a, (__m512d)b);
+}
+DL_INLINE vf64 vmin(vf64 a, vf64 b) {
+    return (vf64)_mm512_maskz_min_pd(0xff, (__m512d)a, (__m512d)b);
+}
+#elif defined(__AVX2__) && DL_VEC_BYTES == 32
+DL_INLINE vf32 vmax(vf32 a, vf32 b) {
+    return (vf32)_mm256_max_ps((__m256)a, (__m256)b);
+}
+DL_INLINE vf32 vmin(vf32 a, vf32 b) {
+    return (vf32)_mm256_min_ps((__m256)a, (__m256)b);
+}
+#endif
 // Sum of the lanes, pairwise, in a fixed order.
 template <class T>
 DL_INLINE T vreduce_add(typename Vec<T>::type v) {
+#if defined(__AVX512F__) && DL_VEC_BYTES == 64
+    if constexpr (sizeof(T) == 4 && T(0.5) != T(0)) {  // in registers, in the order of the loop below
+        const __m256 a = _mm256_add_ps(_mm512_castps512_ps256((__m512)v),
+                                       _mm256_castpd_ps(_mm512_extractf64x4_pd((__m512d)v, 1)));
+        const __m128 b = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+        const __m128 c = _mm_add_ps(b, _mm_movehl_ps(b, b));
+        return T(_mm_cvtss_f32(_mm_add_ss(c, _mm_movehdup_ps(c))));
+    }
+#elif defined(__AVX2__) && DL_VEC_BYTES == 32
+    if constexpr (sizeof(T) == 4 && T(0.5) != T(0)) {
+        const __m256 a = (__m256)v;
+        const __m128 b = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+        const __m128 c = _mm_add_ps(b, _mm_movehl_ps(b, b));
+        return T(_mm_cvtss_f32(_mm_add_ss(c, _mm_movehdup_ps(c))));
+    }
+#endif
     T lanes[Vec<T>::N];
     memcpy(lanes, &v, sizeof v);
     for (int w = Vec<T>::N / 2; w > 0; w /= 2)

@@ -61,6 +61,12 @@ DL_INLINE V vscale(V x, I n) {
     I half = n >> 1;
     return x * vpow2(half) * vpow2(n - half);
 }
+#if defined(__AVX512F__) && DL_VEC_BYTES == 64
+DL_INLINE vf32 vscale(vf32 x, vi32 n) {
+    const __m512 e = (__m512)__builtin_convertvector(n, vf32);
+    return (vf32)_mm512_maskz_scalef_ps(0xffff, (__m512)x, e);
+}
+#endif
 
 // x = n ln 2 + r with |r| <= ln(2)/2. NaN passes through r.
 DL_INLINE vf32 vreduce_ln2(vf32 x, vi32* n) {
@@ -81,13 +87,11 @@ DL_INLINE vf64 vexp_poly(vf64 r) {
                  0.0000248015871719237609, 2.75572441005950762e-6, 2.75574028536456479e-7,
                  2.51090825926742494e-8, 2.08753589449317694e-9);
 }
-DL_INLINE vf32 vclamp_exp(vf32 x, float lo, float hi) {  // keeps NaN
-    x = x > hi ? vset1(hi) : x;
-    return x < lo ? vset1(lo) : x;
+DL_INLINE vf32 vclamp_exp(vf32 x, float lo, float hi) {  // keeps NaN: it comes second
+    return vmax(vset1(lo), vmin(vset1(hi), x));
 }
 DL_INLINE vf64 vclamp_exp(vf64 x, double lo, double hi) {
-    x = x > hi ? vset1(hi) : x;
-    return x < lo ? vset1(lo) : x;
+    return vmax(vset1(lo), vmin(vset1(hi), x));
 }
 
 DL_INLINE vf32 vexp(vf32 x) {
