@@ -104,7 +104,6 @@ int transposed_dim(const dl_iter* it, int64_t size) {
     return 0;
 }
 
-
 // Runs along dimension 0, row by row of dimension 1, plane by plane of the others.
 template <class U>
 void run_copy(const dl_iter* it) {

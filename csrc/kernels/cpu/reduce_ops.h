@@ -172,7 +172,8 @@ struct Product : ReduceOp<Product<T, Acc, Out>, T, Acc> {
         static_cast<Out*>(args.out)[k] = Out(a);
     }
     void run(Acc& a, const T* p, int64_t n, int64_t) const {
-        constexpr int kLanes = 32;  // chains side by side: vectors of them, and enough to hide latency
+        constexpr int kLanes =
+            32;  // chains side by side: vectors of them, and enough to hide latency
         Acc s[kLanes];
         for (Acc& lane : s) lane = Acc(1);
         int64_t i = 0;
@@ -183,8 +184,7 @@ struct Product : ReduceOp<Product<T, Acc, Out>, T, Acc> {
             for (int j = 0; j < w; ++j) s[j] *= s[j + w];
         a *= s[0];
     }
-    void columns(Acc* a, const char* p, int64_t rows, int64_t stride, int64_t cols,
-                 int64_t) const {
+    void columns(Acc* a, const char* p, int64_t rows, int64_t stride, int64_t cols, int64_t) const {
         for (int64_t r = 0; r < rows; ++r) {
             const T* row = reinterpret_cast<const T*>(p + r * stride);
             for (int64_t c = 0; c < cols; ++c) a[c] *= Acc(row[c]);

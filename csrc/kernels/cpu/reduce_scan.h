@@ -41,8 +41,7 @@ void sum_line(const T* x, T* y, int64_t n) {
         Acc sum[kChains] = {};
         for (int s = 0; s < kStretch; ++s)
 #pragma GCC unroll 8
-            for (int c = 0; c < kChains; ++c)
-                local[c][s] = sum[c] += Acc(x[i + c * kStretch + s]);
+            for (int c = 0; c < kChains; ++c) local[c][s] = sum[c] += Acc(x[i + c * kStretch + s]);
         for (int c = 0; c < kChains; ++c) {
             for (int s = 0; s < kStretch; ++s) y[i + c * kStretch + s] = T(local[c][s] + before);
             before += sum[c];
@@ -58,8 +57,7 @@ void product_lines(const T* x, T* y, int64_t n, int64_t lines) {
         Acc state[kChains] = {Acc(1), Acc(1), Acc(1), Acc(1)};
         for (int64_t i = 0; i < n; ++i)
 #pragma GCC unroll 4
-            for (int c = 0; c < kChains; ++c)
-                y[c * n + i] = T(state[c] *= Acc(x[c * n + i]));
+            for (int c = 0; c < kChains; ++c) y[c * n + i] = T(state[c] *= Acc(x[c * n + i]));
     }
     for (; lines > 0; --lines, x += n, y += n) {
         Acc state = Acc(1);

@@ -106,18 +106,15 @@ DL_INLINE vf64 vmin(vf64 a, vf64 b) {
     return (vf64)_mm512_maskz_min_pd(0xff, (__m512d)a, (__m512d)b);
 }
 #elif defined(__AVX2__) && DL_VEC_BYTES == 32
-DL_INLINE vf32 vmax(vf32 a, vf32 b) {
-    return (vf32)_mm256_max_ps((__m256)a, (__m256)b);
-}
-DL_INLINE vf32 vmin(vf32 a, vf32 b) {
-    return (vf32)_mm256_min_ps((__m256)a, (__m256)b);
-}
+DL_INLINE vf32 vmax(vf32 a, vf32 b) { return (vf32)_mm256_max_ps((__m256)a, (__m256)b); }
+DL_INLINE vf32 vmin(vf32 a, vf32 b) { return (vf32)_mm256_min_ps((__m256)a, (__m256)b); }
 #endif
 // Sum of the lanes, pairwise, in a fixed order.
 template <class T>
 DL_INLINE T vreduce_add(typename Vec<T>::type v) {
 #if defined(__AVX512F__) && DL_VEC_BYTES == 64
-    if constexpr (sizeof(T) == 4 && T(0.5) != T(0)) {  // in registers, in the order of the loop below
+    if constexpr (sizeof(T) == 4 &&
+                  T(0.5) != T(0)) {  // in registers, in the order of the loop below
         const __m256 a = _mm256_add_ps(_mm512_castps512_ps256((__m512)v),
                                        _mm256_castpd_ps(_mm512_extractf64x4_pd((__m512d)v, 1)));
         const __m128 b = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));

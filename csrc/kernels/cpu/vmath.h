@@ -63,7 +63,7 @@ DL_INLINE V vscale(V x, I n) {
 }
 #if defined(__AVX512F__) && DL_VEC_BYTES == 64
 DL_INLINE vf32 vscale(vf32 x, vi32 n) {
-    const __m512 e = (__m512)__builtin_convertvector(n, vf32);
+    const __m512 e = (__m512) __builtin_convertvector(n, vf32);
     return (vf32)_mm512_maskz_scalef_ps(0xffff, (__m512)x, e);
 }
 #endif
