@@ -22,6 +22,23 @@ typedef struct dl_pool {
 
 typedef dl_status (*dl_pool_fn)(const dl_pool* p);
 
+// How an axis is resampled: output o is the sum over t in [begin[o], begin[o + 1]) of weight[t] times
+// input at[t]. The arrays are the caller's, in host memory. With begin null the axis stays as it is.
+typedef struct dl_taps {
+    int64_t in, out;
+    const int64_t* begin;  // out + 1 numbers
+    const int64_t* at;     // in [0, in)
+    const double* weight;
+} dl_taps;
+
+typedef struct dl_resample {
+    int32_t dtype;  // DL_F32 or DL_F64
+    int64_t planes;
+    dl_taps rows, columns;
+    const void* x;  // [planes, rows.in, columns.in]
+    void* y;        // [planes, rows.out, columns.out]
+} dl_resample;
+
 struct dl_pool_table {
     // Largest element of each window and its index; a NaN in the window wins (the last one).
     dl_pool_fn max_forward;
@@ -39,4 +56,6 @@ struct dl_pool_table {
     // Windows of size kernel that start at starts[plane][d][o_d] for each dimension d in turn:
     // the fractional max pooling. starts holds planes * (out[0] + out[1] + out[2]) numbers.
     dl_status (*max_at)(const dl_pool* p, const int64_t* starts);
+    // Planes by the taps of their rows and columns: interpolation and its gradient.
+    dl_status (*resample)(const dl_resample* args);
 };

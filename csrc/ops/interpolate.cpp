@@ -1,12 +1,13 @@
-// Interpolation is separable and linear: along each spatial dimension the output is a weighted sum
-// of a few input planes (taps) or, where the number of taps varies, a product with a small matrix.
+// Interpolation is separable and linear: along each spatial dimension an output is a weighted sum of
+// some inputs, its taps. Every mode is a way of choosing them; one kernel does the rest.
 #include "ops/interpolate.h"
 
 #include <cmath>
+#include <memory>
 
+#include "kernels/pool.h"
+#include "ops/apply.h"
 #include "ops/copy.h"
-#include "ops/elementwise.h"
-#include "ops/gemm.h"
 #include "ops/index.h"
 #include "ops/iter.h"
 #include "ops/view.h"
@@ -37,110 +38,153 @@ T source_of(const Axis& a, int64_t i, bool align_corners) {
     return align_corners ? scale * T(i) : scale * (T(i) + T(0.5)) - T(0.5);
 }
 
-// Tensor of host numbers, shaped so that it broadcasts along dimension d of an ndim-dimensional
-// tensor.
-template <class T>
-Tensor along(const std::vector<T>& values, int d, int ndim, DType dtype, Device device) {
-    Tensor t = empty({int64_t(values.size())},
-                     sizeof(T) == 8 && std::is_integral_v<T> ? DType::Int64 : DType::Float64);
-    std::copy(values.begin(), values.end(), t.data<T>());
-    Dims shape = Dims::filled(ndim, 1);
-    if (d >= 0) shape[d] = t.numel();
-    return to_device(cast(d >= 0 ? view(t, shape) : t, dtype), device);
-}
+// What each output of an axis is made of; see dl_taps.
+struct Taps {
+    int64_t in, out;
+    std::vector<int64_t> begin{0}, at;
+    std::vector<double> weight;
 
-Tensor pick(const Tensor& x, int d, const std::vector<int64_t>& at) {
-    return index_select(x, d, along(at, -1, 1, DType::Int64, x.device()));
-}
+    explicit Taps(const Axis& a) : in(a.in), out(a.out) {}
+    void add(int64_t from, double w) {
+        at.push_back(from);
+        weight.push_back(w);
+    }
+    void end_output() { begin.push_back(int64_t(at.size())); }
 
-Tensor nearest(const Tensor& x, int d, const Axis& a, bool exact) {
-    std::vector<int64_t> at;
+    // The axis of the gradient: what each input went into.
+    std::shared_ptr<const Taps> transposed() const {
+        auto t = std::make_shared<Taps>(Axis{out, in, 0});
+        t->begin.assign(size_t(in + 1), 0);
+        for (int64_t i : at) ++t->begin[size_t(i + 1)];
+        for (size_t i = 0; i < size_t(in); ++i) t->begin[i + 1] += t->begin[i];
+        std::vector<int64_t> next(t->begin.begin(), t->begin.end() - 1);
+        t->at.resize(at.size());
+        t->weight.resize(at.size());
+        for (int64_t o = 0; o < out; ++o)
+            for (int64_t k = begin[size_t(o)]; k < begin[size_t(o + 1)]; ++k) {
+                size_t place = size_t(next[size_t(at[size_t(k)])]++);
+                t->at[place] = o;
+                t->weight[place] = weight[size_t(k)];
+            }
+        return t;
+    }
+};
+using TapsRef = std::shared_ptr<const Taps>;  // null: the axis stays as it is
+
+// The last two dimensions of x, each by its taps. Linear: the gradient is the same with the taps
+// transposed.
+struct Resample {
+    static constexpr OpInfo info{.name = "resample"};
+    TapsRef rows, columns;
+    void attributes(auto& v) const {
+        v("rows", rows ? rows->out : int64_t(-1));
+        v("columns", columns ? columns->out : int64_t(-1));
+    }
+    static dl_taps describe(const TapsRef& t, int64_t size) {
+        if (!t) return {size, size, nullptr, nullptr, nullptr};
+        return {t->in, t->out, t->begin.data(), t->at.data(), t->weight.data()};
+    }
+    Tensor forward(const Tensor& input) const {
+        Tensor x = contiguous_raw(input);
+        Dims shape = x.shape();
+        int n = shape.size();
+        dl_resample g{};
+        g.dtype = int32_t(x.dtype());
+        g.rows = describe(rows, shape[n - 2]);
+        g.columns = describe(columns, shape[n - 1]);
+        g.planes = 1;
+        for (int d = 0; d < n - 2; ++d) g.planes *= shape[d];
+        shape[n - 2] = g.rows.out;
+        shape[n - 1] = g.columns.out;
+        Tensor y = empty(shape, x.dtype(), x.device(), "interpolate");
+        if (y.numel() == 0) return y;
+        g.x = x.raw();
+        g.y = y.raw();
+        Device d = x.device();
+        auto fn = kernel("interpolate", d, backend_of(d).pool, &dl_pool_table::resample);
+        check_status(fn(&g), d, "interpolate");
+        return y;
+    }
+    Grads backward(const Ctx&, const Tensor& dy) const {
+        return {apply(
+            Resample{rows ? rows->transposed() : rows, columns ? columns->transposed() : columns},
+            dy)};
+    }
+};
+
+int64_t nearest_source(const Axis& a, int64_t i, bool exact) {
     float scale = float(a.scale);
-    for (int64_t i = 0; i < a.out; ++i) {
-        int64_t s = exact               ? int64_t(std::floor((float(i) + 0.5f) * scale))
-                    : a.out == a.in     ? i
-                    : a.out == 2 * a.in ? i / 2
-                                        : int64_t(std::floor(float(i) * scale));
-        at.push_back(std::min(s, a.in - 1));
-    }
-    return pick(x, d, at);
+    int64_t s = exact               ? int64_t(std::floor((float(i) + 0.5f) * scale))
+                : a.out == a.in     ? i
+                : a.out == 2 * a.in ? i / 2
+                                    : int64_t(std::floor(float(i) * scale));
+    return std::min(s, a.in - 1);
 }
 
-// y = sum over t of x[.., at[t], ..] * weight[t]
-Tensor weigh_taps(const Tensor& x, int d, const std::vector<std::vector<int64_t>>& at,
-                  const std::vector<std::vector<double>>& weight) {
-    Tensor y;
-    for (size_t t = 0; t < at.size(); ++t) {
-        Tensor part = mul(pick(x, d, at[t]), along(weight[t], d, x.dim(), x.dtype(), x.device()));
-        y = y.defined() ? add(y, part) : part;
+void nearest(Taps& t, const Axis& a, bool exact) {
+    for (int64_t i = 0; i < a.out; ++i) {
+        t.add(nearest_source(a, i, exact), 1);
+        t.end_output();
     }
-    return y;
 }
 
 template <class T>
-Tensor linear(const Tensor& x, int d, const Axis& a, bool align_corners) {
-    std::vector<std::vector<int64_t>> at(2);
-    std::vector<std::vector<double>> weight(2);
+void linear(Taps& t, const Axis& a, bool align_corners) {
     for (int64_t i = 0; i < a.out; ++i) {
         T s = source_of<T>(a, i, align_corners);
         if (s < 0) s = 0;
         int64_t lo = std::min(int64_t(s), a.in - 1);
         T frac = std::min(std::max(s - T(lo), T(0)), T(1));
-        at[0].push_back(lo);
-        at[1].push_back(std::min(lo + 1, a.in - 1));
-        weight[0].push_back(T(1) - frac);
-        weight[1].push_back(frac);
+        t.add(lo, double(T(1) - frac));
+        t.add(std::min(lo + 1, a.in - 1), double(frac));
+        t.end_output();
     }
-    return weigh_taps(x, d, at, weight);
 }
 
 template <class T>
-Tensor bicubic(const Tensor& x, int d, const Axis& a, bool align_corners) {
-    std::vector<std::vector<int64_t>> at(4);
-    std::vector<std::vector<double>> weight(4);
+void bicubic(Taps& t, const Axis& a, bool align_corners) {
     for (int64_t i = 0; i < a.out; ++i) {
         T s = source_of<T>(a, i, align_corners);
         T base = std::floor(s), frac = s - base;
-        for (int t = 0; t < 4; ++t) {
-            at[size_t(t)].push_back(std::clamp<int64_t>(int64_t(base) + t - 1, 0, a.in - 1));
-            weight[size_t(t)].push_back(cubic(double(frac) - (t - 1), kCubicA));
-        }
+        for (int k = 0; k < 4; ++k)
+            t.add(std::clamp<int64_t>(int64_t(base) + k - 1, 0, a.in - 1),
+                  cubic(double(frac) - (k - 1), kCubicA));
+        t.end_output();
     }
-    return weigh_taps(x, d, at, weight);
 }
 
-// y = x times a matrix [in, out] along dimension d.
-Tensor weigh_matrix(const Tensor& x, int d, const Axis& a, const std::vector<double>& matrix) {
-    Tensor w = reshape(along(matrix, -1, 1, x.dtype(), x.device()), {a.in, a.out});
-    return transpose(matmul(transpose(x, d, -1), w), d, -1);
-}
-
-Tensor area(const Tensor& x, int d, const Axis& a) {
-    std::vector<double> m(size_t(a.in * a.out), 0.0);
+void area(Taps& t, const Axis& a) {
     for (int64_t i = 0; i < a.out; ++i) {
         int64_t lo = i * a.in / a.out, hi = ((i + 1) * a.in + a.out - 1) / a.out;
-        for (int64_t j = lo; j < hi; ++j) m[size_t(j * a.out + i)] = 1.0 / double(hi - lo);
+        for (int64_t j = lo; j < hi; ++j) t.add(j, 1.0 / double(hi - lo));
+        t.end_output();
     }
-    return weigh_matrix(x, d, a, m);
 }
 
 // The kernel is stretched by the scale, so that every input pixel counts when an image is shrunk.
-Tensor antialiased(const Tensor& x, int d, const Axis& a, bool use_cubic) {
-    std::vector<double> m(size_t(a.in * a.out), 0.0);
+void antialiased(Taps& t, const Axis& a, bool use_cubic) {
     double stretch = std::max(a.scale, 1.0), support = (use_cubic ? 2.0 : 1.0) * stretch;
     for (int64_t i = 0; i < a.out; ++i) {
         double center = a.scale * (double(i) + 0.5), total = 0;
         int64_t lo = std::max<int64_t>(int64_t(center - support + 0.5), 0);
         int64_t hi = std::min<int64_t>(int64_t(center + support + 0.5), a.in);
+        size_t first = t.weight.size();
         for (int64_t j = lo; j < hi; ++j) {
-            double t = (double(j) - center + 0.5) / stretch;
-            double w = use_cubic ? cubic(t, kAntialiasCubicA) : std::max(0.0, 1 - std::abs(t));
-            m[size_t(j * a.out + i)] = w;
+            double d = (double(j) - center + 0.5) / stretch;
+            double w = use_cubic ? cubic(d, kAntialiasCubicA) : std::max(0.0, 1 - std::abs(d));
+            t.add(j, w);
             total += w;
         }
-        for (int64_t j = lo; j < hi && total != 0; ++j) m[size_t(j * a.out + i)] /= total;
+        for (size_t k = first; k < t.weight.size() && total != 0; ++k) t.weight[k] /= total;
+        t.end_output();
     }
-    return weigh_matrix(x, d, a, m);
+}
+
+// Integers only move: the places of the nearest mode, one axis at a time.
+Tensor pick_nearest(const Tensor& x, int d, const Axis& a, bool exact) {
+    Tensor at = empty({a.out}, DType::Int64);
+    for (int64_t i = 0; i < a.out; ++i) at.data<int64_t>()[i] = nearest_source(a, i, exact);
+    return index_select(x, d, to_device(at, x.device()));
 }
 
 struct Request {
@@ -201,12 +245,31 @@ void check_mode(const Tensor& x, const std::string& mode, bool has_align, bool a
 }
 
 template <class T>
-Tensor along_axis(const Tensor& x, int d, const Axis& a, const std::string& mode, bool align,
-                  bool antialias) {
-    if (antialias) return antialiased(x, d, a, mode == "bicubic");
-    if (mode == "nearest" || mode == "nearest-exact") return nearest(x, d, a, mode != "nearest");
-    if (mode == "area") return area(x, d, a);
-    return mode == "bicubic" ? bicubic<T>(x, d, a, align) : linear<T>(x, d, a, align);
+TapsRef taps_of(const Axis& a, const std::string& mode, bool align, bool antialias) {
+    auto t = std::make_shared<Taps>(a);
+    if (antialias)
+        antialiased(*t, a, mode == "bicubic");
+    else if (mode == "nearest" || mode == "nearest-exact")
+        nearest(*t, a, mode != "nearest");
+    else if (mode == "area")
+        area(*t, a);
+    else if (mode == "bicubic")
+        bicubic<T>(*t, a, align);
+    else
+        linear<T>(*t, a, align);
+    return t;
+}
+
+// x [N, C, spatial...] by the taps of each spatial dimension. Two dimensions go in one pass; a third
+// takes one of its own, with height and width as one axis that stays.
+Tensor resample(const Tensor& x, const std::vector<TapsRef>& taps) {
+    Dims shape = x.shape();
+    if (taps.size() == 1) return apply(Resample{nullptr, taps[0]}, x);
+    if (taps.size() == 2) return apply(Resample{taps[0], taps[1]}, x);
+    Tensor y = apply(Resample{taps[0], nullptr},
+                     reshape(x, {shape[0], shape[1], shape[2], shape[3] * shape[4]}));
+    return apply(Resample{taps[1], taps[2]},
+                 reshape(y, {shape[0], shape[1], taps[0]->out, shape[3], shape[4]}));
 }
 
 }  // namespace
@@ -218,17 +281,22 @@ Tensor interpolate(const Tensor& x, const std::vector<int64_t>& size,
     Request r = resolve_size(x, size, scale_factor, recompute_scale_factor);
     bool align = align_corners.value_or(false),
          moves_only = mode == "nearest" || mode == "nearest-exact";
-    Tensor y = moves_only ? x : cast(x, compute_dtype(x.dtype()));
+    Tensor y = x;
+    std::vector<TapsRef> taps;
     for (int i = 0; i < x.dim() - 2; ++i) {
         Axis a{x.shape()[i + 2], r.size[size_t(i)], 0};
         if (align)
             a.scale = a.out > 1 ? double(a.in - 1) / double(a.out - 1) : 0;
         else
             a.scale = r.scale.empty() ? double(a.in) / double(a.out) : 1 / r.scale[size_t(i)];
-        y = x.dtype() == DType::Float64 ? along_axis<double>(y, i + 2, a, mode, align, antialias)
-                                        : along_axis<float>(y, i + 2, a, mode, align, antialias);
+        if (moves_only && !x.is_floating())
+            y = pick_nearest(y, i + 2, a, mode != "nearest");
+        else
+            taps.push_back(x.dtype() == DType::Float64 ? taps_of<double>(a, mode, align, antialias)
+                                                       : taps_of<float>(a, mode, align, antialias));
     }
-    return contiguous(cast(y, x.dtype()));
+    if (taps.empty()) return contiguous(y);
+    return cast(resample(cast(x, compute_dtype(x.dtype())), taps), x.dtype());
 }
 
 }  // namespace deeplite

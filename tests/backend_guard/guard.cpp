@@ -239,6 +239,7 @@ void fill_layers(const deeplite::cpu::FamilyTables& t) {
     count<id(kPool, 7)>(pool.scatter_add);
     count<id(kPool, 8)>(pool.scatter);
     count<id(kPool, 9)>(pool.max_at);
+    count<id(kPool, 10)>(pool.resample);
     softmax = *t.softmax;
     count<id(kSoftmax, 0)>(softmax.softmax);
     count<id(kSoftmax, 1)>(softmax.log_softmax);

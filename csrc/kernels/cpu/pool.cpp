@@ -11,6 +11,9 @@ const dl_pool_table* pool_table();  // the plain twin serves what has no fast pa
 }
 
 namespace deeplite::cpu::DL_ISA {
+
+dl_status resample(const dl_resample* args);  // pool_resample.cpp
+
 namespace {
 
 template <class T>
@@ -449,10 +452,17 @@ dl_status dispatch(const dl_pool* p) {
 const dl_pool_table* pool_table() {
 #define DL_BOTH(kernel) dispatch<kernel<float>, kernel<double>, &dl_pool_table::kernel>
     static const dl_pool_table table = {
-        DL_BOTH(max_forward),  DL_BOTH(adaptive_max_forward), DL_BOTH(avg_forward),
-        DL_BOTH(avg_backward), DL_BOTH(adaptive_avg_forward), DL_BOTH(adaptive_avg_backward),
-        nullptr /* gather */,  DL_BOTH(scatter_add),          nullptr /* scatter */,
+        DL_BOTH(max_forward),
+        DL_BOTH(adaptive_max_forward),
+        DL_BOTH(avg_forward),
+        DL_BOTH(avg_backward),
+        DL_BOTH(adaptive_avg_forward),
+        DL_BOTH(adaptive_avg_backward),
+        nullptr /* gather */,
+        DL_BOTH(scatter_add),
+        nullptr /* scatter */,
         nullptr /* max_at */,
+        resample,
     };
 #undef DL_BOTH
     return &table;

@@ -115,8 +115,9 @@ DL_INLINE T vreduce_add(typename Vec<T>::type v) {
 #if defined(__AVX512F__) && DL_VEC_BYTES == 64
     if constexpr (sizeof(T) == 4 &&
                   T(0.5) != T(0)) {  // in registers, in the order of the loop below
-        const __m256 a = _mm256_add_ps(_mm512_castps512_ps256((__m512)v),
-                                       _mm256_castpd_ps(_mm512_extractf64x4_pd((__m512d)v, 1)));
+        const __m256 a =
+            _mm256_add_ps(_mm512_castps512_ps256((__m512)v),
+                          _mm256_castpd_ps(_mm512_maskz_extractf64x4_pd(0xf, (__m512d)v, 1)));
         const __m128 b = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
         const __m128 c = _mm_add_ps(b, _mm_movehl_ps(b, b));
         return T(_mm_cvtss_f32(_mm_add_ss(c, _mm_movehdup_ps(c))));

@@ -4,6 +4,9 @@
 #include "kernels/cpu/parallel.h"
 
 namespace deeplite::cpu::reference {
+
+dl_status resample(const dl_resample* args);  // pool_resample.cpp
+
 namespace {
 
 struct Range {
@@ -196,6 +199,7 @@ const dl_pool_table* pool_table() {
             return for_type(p->dtype, true,
                             [&](auto t) { return max_at<decltype(t)>(*p, starts); });
         },
+        resample,
     };
 #undef DL_EACH
     return &table;
