@@ -33,7 +33,7 @@ MAY_SEE = {
 # Kernel files are compiled once per instruction set: a C++ header there could leave inline
 # functions built for the highest set in a shared symbol. The headers of C have none.
 C_HEADERS = re.compile(r"^(std\w+|math|string|float|limits|inttypes|\w*intrin|arm_neon)\.h$")
-COMPILED_ONCE = {"backend", "parallel", "dispatch", "cpu_count", "memory"}
+COMPILED_ONCE = {"backend", "parallel", "dispatch", "cpu_count", "cache_size", "memory"}
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 

@@ -13,8 +13,9 @@ SmallProblem<T> problem_of(const dl_gemm_args& g, int64_t z) {
         return x.data ? static_cast<T*>(x.data) + z * x.batch : nullptr;
     };
     SmallProblem<T> p{g.m, g.n, g.k, at(g.a), at(g.b), g.a.row, g.a.col, g.b.row, g.b.col, {}};
-    p.out = GemmOut<T>{at(g.c), g.c.row, g.c.col,    T(g.alpha), T(g.beta),  at(g.d),
-                       g.d.row, g.d.col, at(g.bias), g.bias.row, g.bias.col, g.activation};
+    p.out = GemmOut<T>{at(g.c),    g.c.row,      g.c.col,     T(g.alpha),  T(g.beta),
+                       at(g.d),    g.d.row,      g.d.col,     at(g.bias),  g.bias.row,
+                       g.bias.col, g.activation, at(g.scale), g.scale.row, g.scale.col};
     return p;
 }
 
@@ -35,6 +36,7 @@ void transpose(SmallProblem<T>& p) {
     exchange(p.out.rs, p.out.cs);
     exchange(p.out.d_rs, p.out.d_cs);
     exchange(p.out.bias_rs, p.out.bias_cs);
+    exchange(p.out.scale_rs, p.out.scale_cs);
 }
 
 // k == 0: only the epilogue is left.
@@ -53,7 +55,7 @@ bool multiply(SmallProblem<T> p, int threads) {
         epilogue_only(p);
         return true;
     }
-    if (p.m * p.n < (int64_t(1) << 15) / p.k) threads = 1;
+    if (p.m * p.n < kGemmAlone / p.k) threads = 1;
     // The narrow side goes to A, where the small paths expect it.
     const bool narrow = p.m <= kSmallNarrow || p.n <= kSmallNarrow;
     if (narrow ? p.m > p.n : (p.out.cs != 1 && p.out.rs == 1)) transpose(p);
@@ -88,6 +90,7 @@ void multiply_integers(const dl_gemm_args& g, int64_t z, int64_t i0, int64_t i1)
             for (int64_t j = 0; j < jn; ++j) {
                 const int64_t col = j0 + j;
                 U y = U(alpha * acc[j]);
+                if (g.scale.data) y = U(y * at(g.scale)[i * g.scale.row + col * g.scale.col]);
                 if (g.d.data && beta != 0) y = U(y + beta * at(g.d)[i * g.d.row + col * g.d.col]);
                 if (g.bias.data) y = U(y + at(g.bias)[i * g.bias.row + col * g.bias.col]);
                 if (g.activation == DL_GEMM_RELU && S(y) < 0) y = 0;

@@ -2,7 +2,7 @@
 // micro-kernel, with packers and an epilogue that the caller brings.
 //
 //   gemm_packed(m, n, k, pack_a, pack_b, out, threads)
-//   C[m, n] = act(alpha * A @ B + beta * D + bias)
+//   C[m, n] = act(scale * alpha * A @ B + beta * D + bias)
 //
 // Packers. The micro-kernel reads A and B only from packed slivers of width W (MR rows of A, NR
 // columns of B): element (k, w) of a sliver lies at [k * W + w], and slivers follow each other,
@@ -26,177 +26,11 @@
 // k long, in gemm_split(m, n, k) parts of k that are added in order, cut by shape alone.
 // gemm_packed returns false when scratch memory could not be had.
 #pragma once
+#include "kernels/cpu/gemm_epilogue.h"
+#include "kernels/cpu/gemm_pack.h"
 #include "kernels/cpu/parallel.h"
-#include "kernels/cpu/simd.h"
-#include "kernels/gemm.h"
-
-#if DL_VEC_BYTES == 64
-#define DL_GEMM_MR 14  // 28 accumulators, 2 vectors of B, 1 of A: 31 of 32 registers
-#define DL_GEMM_NV 2
-#define DL_GEMM_MC 168
-#define DL_GEMM_KC_BYTES 1536
-#elif DL_VEC_BYTES == 32
-#define DL_GEMM_MR 6  // 12 + 2 + 1 of 16
-#define DL_GEMM_NV 2
-#define DL_GEMM_MC 144
-#define DL_GEMM_KC_BYTES 1024
-#elif defined(__aarch64__)
-#define DL_GEMM_MR 6  // 24 + 4 + 1 of 32
-#define DL_GEMM_NV 4
-#define DL_GEMM_MC 144
-#define DL_GEMM_KC_BYTES 1024
-#else
-#define DL_GEMM_MR 4  // 8 + 2 + 1 and a product (no FMA) of 16
-#define DL_GEMM_NV 2
-#define DL_GEMM_MC 128
-#define DL_GEMM_KC_BYTES 1024
-#endif
 
 namespace {
-
-template <class T>
-struct GemmTile {
-    static constexpr int MR = DL_GEMM_MR;                        // rows of a tile
-    static constexpr int NV = DL_GEMM_NV;                        // vectors of a tile's row
-    static constexpr int NR = NV * Vec<T>::N;                    // columns of a tile
-    static constexpr int64_t KC = DL_GEMM_KC_BYTES / sizeof(T);  // steps between updates of C
-    static constexpr int64_t MC = DL_GEMM_MC;                    // rows of A that stay in L2
-    static constexpr int64_t NC = 2048;                          // columns of B that stay in L3
-    static constexpr int64_t NB = 10 * 32 / int(sizeof(T)) * 4;  // columns of B that stay in L2
-    static constexpr int64_t SHARED = int64_t(32 << 20) / sizeof(T);  // elements packed ahead
-};
-
-DL_INLINE int64_t gemm_min(int64_t a, int64_t b) { return a < b ? a : b; }
-DL_INLINE int64_t gemm_max(int64_t a, int64_t b) { return a > b ? a : b; }
-DL_INLINE int64_t gemm_div_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
-DL_INLINE int64_t gemm_round_up(int64_t a, int64_t b) { return gemm_div_up(a, b) * b; }
-
-// Steps of the sum between two updates of C: k cut evenly into blocks of at most KC.
-template <class T>
-DL_INLINE int64_t gemm_kc(int64_t k) {
-    const int64_t blocks = gemm_div_up(k, GemmTile<T>::KC);
-    return blocks > 1 ? gemm_round_up(gemm_div_up(k, blocks), 4) : gemm_max(k, 1);
-}
-
-// Where the result goes and what is done to it on the way. D and the bias join the first block of
-// k, the activation follows the last.
-template <class T>
-struct GemmOut {
-    T* c;
-    int64_t rs, cs;  // strides of C's rows and columns, in elements
-    T alpha = T(1);
-    T beta = T(0);  // of d; with 0 d is not read
-    const T* d = nullptr;
-    int64_t d_rs = 0, d_cs = 0;
-    const T* bias = nullptr;  // (1, 0): one value per row, (0, 1): per column
-    int64_t bias_rs = 0, bias_cs = 0;
-    int activation = DL_GEMM_NONE;
-
-    bool adds_d() const { return d && beta != T(0); }
-    bool accumulates() const { return d == c && beta == T(1) && d_rs == rs && d_cs == cs; }
-};
-
-// ---- packing -----------------------------------------------------------------------------------
-
-// dst[w + k * W] = src[k + w * ws] for a 4 x 4 block, in registers.
-template <class T, int W>
-DL_INLINE void transpose4(T* dst, const T* src, int64_t ws) {
-    typedef T v4 __attribute__((vector_size(4 * sizeof(T))));
-    v4 r[4];
-    for (int i = 0; i < 4; ++i) memcpy(&r[i], src + i * ws, sizeof(v4));
-    const v4 a = __builtin_shufflevector(r[0], r[1], 0, 4, 1, 5);
-    const v4 b = __builtin_shufflevector(r[0], r[1], 2, 6, 3, 7);
-    const v4 c = __builtin_shufflevector(r[2], r[3], 0, 4, 1, 5);
-    const v4 d = __builtin_shufflevector(r[2], r[3], 2, 6, 3, 7);
-    r[0] = __builtin_shufflevector(a, c, 0, 1, 4, 5);
-    r[1] = __builtin_shufflevector(a, c, 2, 3, 6, 7);
-    r[2] = __builtin_shufflevector(b, d, 0, 1, 4, 5);
-    r[3] = __builtin_shufflevector(b, d, 2, 3, 6, 7);
-    for (int i = 0; i < 4; ++i) memcpy(dst + i * W, &r[i], sizeof(v4));
-}
-
-// One sliver: dst[k * W + w] = src[w * ws + k * ks] for w < wn, 0 for the rest up to W.
-template <class T, int W>
-void pack_sliver(T* dst, const T* src, int64_t wn, int64_t ws, int64_t kc, int64_t ks) {
-    if (wn == W && ws == 1) {
-        for (int64_t k = 0; k < kc; ++k) memcpy(dst + k * W, src + k * ks, W * sizeof(T));
-        return;
-    }
-    if (ws == 1) {
-        for (int64_t k = 0; k < kc; ++k) {
-            for (int64_t w = 0; w < wn; ++w) dst[k * W + w] = src[k * ks + w];
-            for (int64_t w = wn; w < W; ++w) dst[k * W + w] = T(0);
-        }
-        return;
-    }
-    int64_t w = 0;
-    if (ks == 1 && wn >= 4) {
-        for (; w < wn; w += 4) {
-            w = gemm_min(w, wn - 4);  // the last group may overlap the one before
-            int64_t k = 0;
-            for (; k + 4 <= kc; k += 4) transpose4<T, W>(dst + k * W + w, src + w * ws + k, ws);
-            for (; k < kc; ++k)
-                for (int64_t i = w; i < w + 4; ++i) dst[k * W + i] = src[i * ws + k];
-        }
-    }
-    for (int64_t k = 0; k < kc; ++k) {
-        for (int64_t i = w; i < wn; ++i) dst[k * W + i] = src[i * ws + k * ks];
-        for (int64_t i = wn; i < W; ++i) dst[k * W + i] = T(0);
-    }
-}
-
-// Packs a strided matrix in slivers of W. ws: stride along rows of A (columns of B), ks: along the
-// sum.
-template <class T, int W>
-struct PackStrided {
-    static constexpr bool prepacked = false;
-    const T* src;
-    int64_t ws, ks;
-    const T* operator()(T* buf, int64_t w0, int64_t wn, int64_t k0, int64_t kc) const {
-        const T* from = src + w0 * ws + k0 * ks;
-        for (int64_t w = 0; w < wn; w += W)
-            pack_sliver<T, W>(buf + w * kc, from + w * ws, gemm_min(wn - w, W), ws, kc, ks);
-        return buf;
-    }
-};
-template <class T>
-using PackStridedA = PackStrided<T, GemmTile<T>::MR>;
-template <class T>
-using PackStridedB = PackStrided<T, GemmTile<T>::NR>;
-
-// An operand that pack_all laid out: the blocks of k one after another, in each all slivers.
-template <class T, int W>
-struct Prepacked {
-    static constexpr bool prepacked = true;
-    const T* data;
-    int64_t w_begin, w_padded;  // the range of rows (columns) it holds; w_padded a multiple of W
-    const T* operator()(T*, int64_t w0, int64_t, int64_t k0, int64_t kc) const {
-        return data + k0 * w_padded + (w0 - w_begin) * kc;
-    }
-};
-template <int W>
-DL_INLINE int64_t packed_size(int64_t wn, int64_t k) {
-    return gemm_round_up(wn, W) * k;
-}
-
-// Packs rows (columns) [w0, w0 + wn) over the whole sum into data (packed_size elements, 64-byte
-// aligned). w0 must be a multiple of W.
-template <class T, int W, class P>
-Prepacked<T, W> pack_all(T* data, const P& pack, int64_t w0, int64_t wn, int64_t k, int threads) {
-    const Prepacked<T, W> out{data, w0, gemm_round_up(wn, W)};
-    const int64_t kc = gemm_kc<T>(k), blocks = gemm_div_up(k, kc), slivers = out.w_padded / W;
-    auto body = [&](int64_t begin, int64_t end) {
-        for (int64_t s = begin; s < end; ++s) {
-            const int64_t k0 = s / slivers * kc, kn = gemm_min(kc, k - k0), w = s % slivers * W;
-            pack(data + k0 * out.w_padded + w * kn, w0 + w, gemm_min(W, wn - w), k0, kn);
-        }
-    };
-    if (threads > 1)
-        parallel_for(blocks * slivers, gemm_max(1, 32768 / (kc * W)), body);
-    else
-        body(0, blocks * slivers);
-    return out;
-}
 
 // ---- the micro-kernel --------------------------------------------------------------------------
 
@@ -210,12 +44,10 @@ void gemm_micro(int64_t kc, const T* a, const T* b, int64_t ldb, T* c, int64_t l
     constexpr int MR = GemmTile<T>::MR, N = Vec<T>::N;
     vec acc[R][V];
 #pragma GCC unroll 16
-    for (int i = 0; i < R; ++i) {
-        __builtin_prefetch(c + i * ldc, 1);
+    for (int i = 0; i < R; ++i)
 #pragma GCC unroll 4
         for (int v = 0; v < V; ++v) acc[i][v] = vec{};
-    }
-    for (int64_t k = 0; k < kc; ++k, a += MR, b += ldb) {
+    const auto step = [&]() __attribute__((always_inline)) {
         vec bv[V];
 #pragma GCC unroll 4
         for (int v = 0; v < V; ++v) {
@@ -228,7 +60,19 @@ void gemm_micro(int64_t kc, const T* a, const T* b, int64_t ldb, T* c, int64_t l
 #pragma GCC unroll 4
             for (int v = 0; v < V; ++v) acc[i][v] += av * bv[v];
         }
+        a += MR, b += ldb;
+    };
+    // C is fetched shortly before it is needed, a row a step: any earlier, A and B would drive it out
+    // of L1 again, and all at once it would hold up the loop.
+    int64_t k = 0;
+    for (const int64_t late = kc - 64; k < late; ++k) step();
+    const T* row = c;
+    for (const int64_t end = gemm_min(kc, k + R); k < end; ++k, row += ldc) {
+#pragma GCC unroll 4
+        for (int v = 0; v < V; ++v) __builtin_prefetch(row + v * N, 1);
+        step();
     }
+    for (; k < kc; ++k) step();
     const vec scale = vset1(*alpha);
 #pragma GCC unroll 16
     for (int i = 0; i < R; ++i)
@@ -264,36 +108,7 @@ struct GemmMicros {
                                            , gemm_micro < T, GemmTile<T>::MR >= 14 ? 14 : 4, V > };
 };
 
-// ---- the epilogue ------------------------------------------------------------------------------
-
-// Brings a finished tile t [mr, nr] (rows ld apart) to C at (i0, j0), alpha not yet applied.
-template <class T>
-void gemm_store_tile(const GemmOut<T>& o, const T* t, int64_t ld, int64_t i0, int64_t j0,
-                     int64_t mr, int64_t nr, bool first, bool last) {
-    const bool relu = last && o.activation == DL_GEMM_RELU;
-    const bool d = first && o.adds_d(), bias = first && o.bias;
-    for (int64_t i = 0; i < mr; ++i) {
-        T row[4 * Vec<T>::N];
-        T* c = o.c + (i0 + i) * o.rs + j0 * o.cs;
-        for (int64_t j = 0; j < nr; ++j) row[j] = o.alpha * t[i * ld + j];
-        if (!first)
-            for (int64_t j = 0; j < nr; ++j) row[j] += c[j * o.cs];
-        if (d) {
-            const T* p = o.d + (i0 + i) * o.d_rs + j0 * o.d_cs;
-            for (int64_t j = 0; j < nr; ++j) row[j] += o.beta * p[j * o.d_cs];
-        }
-        if (bias) {
-            const T* p = o.bias + (i0 + i) * o.bias_rs + j0 * o.bias_cs;
-            for (int64_t j = 0; j < nr; ++j) row[j] += p[j * o.bias_cs];
-        }
-        if (relu)
-            for (int64_t j = 0; j < nr; ++j) row[j] = row[j] < T(0) ? T(0) : row[j];  // NaN stays
-        if (o.cs == 1)
-            memcpy(c, row, size_t(nr) * sizeof(T));
-        else
-            for (int64_t j = 0; j < nr; ++j) c[j * o.cs] = row[j];
-    }
-}
+// ---- loops over tiles ----------------------------------------------------------------------
 
 // C[i0.., j0..] of size [mc, nc] from packed a and b. first/last: which of the blocks of k this is.
 // a_inner: the slivers of A go through the inner loop (A's block stays in L2, a sliver of B in L1).
@@ -304,8 +119,7 @@ void gemm_macro(const GemmOut<T>& o, const T* a, const T* b, int64_t i0, int64_t
     alignas(64) T tile[MR * NR];
     const T one = T(1);
     const bool add = !first || o.accumulates();
-    const bool plain = o.cs == 1 && !(last && o.activation) &&
-                       !(first && (o.bias || (o.adds_d() && !o.accumulates())));
+    const bool plain = o.plain(first, last);
     const int64_t mt = gemm_div_up(mc, MR), nt = gemm_div_up(nc, NR);
     for (int64_t t = 0; t < mt * nt; ++t) {
         const int64_t it = a_inner ? t % mt : t / nt, jt = a_inner ? t / mt : t % nt;
@@ -335,9 +149,13 @@ struct GemmRect {
 template <class T, class PA, class PB>
 bool gemm_rect(const PA& pack_a, const PB& pack_b, const GemmOut<T>& out, const GemmRect<T>& r) {
     typedef GemmTile<T> Tile;
-    const int64_t mc = PA::prepacked ? r.i1 - r.i0 : gemm_min(Tile::MC, r.i1 - r.i0);
+    const int64_t mc = PA::prepacked
+                           ? r.i1 - r.i0
+                           : gemm_min(gemm_resident<T>(Tile::MC, Tile::MR, r.kc), r.i1 - r.i0);
     // B alone stays in L2 when A comes packed; else it streams past A's block.
-    const int64_t nc = gemm_min(PA::prepacked && !PB::prepacked ? Tile::NB : Tile::NC, r.j1 - r.j0);
+    const int64_t nc = gemm_min(
+        PA::prepacked && !PB::prepacked ? gemm_resident<T>(Tile::NB, Tile::NR, r.kc) : Tile::NC,
+        r.j1 - r.j0);
     T *abuf = nullptr, *bbuf = nullptr;
     if (!PA::prepacked)
         abuf =
@@ -388,12 +206,30 @@ DL_INLINE int64_t gemm_block(int64_t size, int64_t limit, int64_t unit, int thre
     return gemm_round_up(gemm_div_up(size, blocks), unit);
 }
 
+// The same for tasks that threads claim one by one, `work` multiply-adds for each of `size`: some four
+// for each thread, so that one that comes late delays nobody, of a length that shares out evenly.
+DL_INLINE int64_t gemm_share(int64_t size, int64_t limit, int64_t unit, int64_t work, int threads) {
+    const int64_t units = gemm_div_up(size, unit);
+    const int64_t least = gemm_div_up(kGemmAlone / 4, gemm_max(1, work * unit));
+    const int64_t even = gemm_max(least, units / (4 * threads));
+    int64_t best = 1, shortest = INT64_MAX;
+    for (int64_t q = gemm_max(1, gemm_min(limit / unit, even)); q >= gemm_min(least, limit / unit);
+         --q) {
+        const int64_t rounds = gemm_div_up(gemm_div_up(units, q), threads) * q;
+        if (rounds < shortest) best = q, shortest = rounds;
+        if (q <= 1) break;
+    }
+    return best * unit;
+}
+
 // Wide C: A is packed ahead by all threads, each task packs its own columns of B.
 template <class T, class PA, class PB>
 bool gemm_wide(int64_t m, int64_t n, int64_t k, const PA& pack_a, const PB& pack_b,
                const GemmOut<T>& out, int threads) {
     typedef GemmTile<T> Tile;
-    const int64_t kc = gemm_kc<T>(k), bn = gemm_block(n, Tile::NB, Tile::NR, threads);
+    const int64_t kc = gemm_kc<T>(k);
+    const int64_t bn =
+        gemm_share(n, gemm_resident<T>(Tile::NB, Tile::NR, kc), Tile::NR, m * k, threads);
     const int64_t columns = gemm_div_up(n, bn);
     const int64_t bm =
         columns >= threads ? m : gemm_block(m, m, Tile::MR, int(threads / columns) + 1);
@@ -418,7 +254,9 @@ template <class T, class PA, class PB>
 bool gemm_tall(int64_t m, int64_t n, int64_t k, const PA& pack_a, const PB& pack_b,
                const GemmOut<T>& out, int threads) {
     typedef GemmTile<T> Tile;
-    const int64_t kc = gemm_kc<T>(k), bm = gemm_block(m, Tile::MC, Tile::MR, threads);
+    const int64_t kc = gemm_kc<T>(k);
+    const int64_t bm =
+        gemm_share(m, gemm_resident<T>(Tile::MC, Tile::MR, kc), Tile::MR, n * k, threads);
     const int64_t rows = gemm_div_up(m, bm);
     const int64_t bn = rows >= threads ? n : gemm_block(n, n, Tile::NR, int(threads / rows) + 1);
     if constexpr (PB::prepacked) {
@@ -481,7 +319,7 @@ bool gemm_packed(int64_t m, int64_t n, int64_t k, const PA& pack_a, const PB& pa
                  const GemmOut<T>& out, int threads) {
     const int64_t parts = gemm_split<T>(m, n, k);
     if (parts > 1) return gemm_split_k(m, n, k, pack_a, pack_b, out, parts, threads);
-    if (threads <= 1 || m * n < (int64_t(1) << 18) / k)
+    if (threads <= 1 || m * n < kGemmAlone / k)
         return gemm_rect(pack_a, pack_b, out, GemmRect<T>{0, m, 0, n, 0, k, gemm_kc<T>(k)});
     if (n >= m) return gemm_wide(m, n, k, pack_a, pack_b, out, threads);
     return gemm_tall(m, n, k, pack_a, pack_b, out, threads);

@@ -21,6 +21,9 @@
 #if defined(__SSE2__)
 #include <immintrin.h>
 #endif
+#if defined(__linux__)
+#include <sched.h>
+#endif
 
 namespace deeplite::cpu {
 namespace {
@@ -78,11 +81,47 @@ bool spin_until(std::chrono::microseconds limit, const F& done) {
     }
 }
 
+int current_cpu() {
+#if defined(__linux__)
+    return sched_getcpu();
+#else
+    return -1;
+#endif
+}
+
+// Keeps a worker off the processor its caller runs on. When all processors are busy (another library's
+// threads that spin, another process), the scheduler likes to wake a worker right there, where it does
+// nothing but push the caller aside; on any other it wins at least a share of the time.
+class StepAside {
+ public:
+    void from(int cpu) {
+#if defined(__linux__)
+        if (cpu < 0 || cpu >= CPU_SETSIZE || cpu != current_cpu()) return;
+        if (!known_) {  // what the thread was born with is the most it may use
+            if (sched_getaffinity(0, sizeof allowed_, &allowed_) != 0) return;
+            known_ = true;
+        }
+        cpu_set_t others = allowed_;
+        CPU_CLR(cpu, &others);
+        if (CPU_COUNT(&others) > 0) sched_setaffinity(0, sizeof others, &others);
+#else
+        (void)cpu;
+#endif
+    }
+
+ private:
+#if defined(__linux__)
+    cpu_set_t allowed_;
+#endif
+    bool known_ = false;
+};
+
 struct Job {
     dl_range_fn fn;
     void* ctx;
     int64_t n, grain, chunks;
     int wanted;                    // most workers that may help
+    int cpu;                       // where the caller runs
     std::atomic<int64_t> next{0};  // first chunk nobody has claimed
     std::atomic<int> helpers{0};   // workers inside; raised under the pool's lock only
     Job* link = nullptr;           // in the pool's list of open jobs
@@ -192,11 +231,13 @@ Job* Pool::take() {
 }
 
 void Pool::work() {
+    StepAside aside;
     std::unique_lock<std::mutex> lock(mutex_);
     for (;;) {
         const uint64_t seen = posted_.load(std::memory_order_relaxed);
         if (Job* job = take()) {
             lock.unlock();
+            aside.from(job->cpu);
             job->run();
             // The caller may destroy the job as soon as `helpers` is 0: nothing of it is touched after.
             const bool last = job->helpers.fetch_sub(1) == 1;
@@ -289,7 +330,7 @@ void dl_parallel_for(int64_t n, int64_t grain, dl_range_fn fn, void* ctx) {
     const int64_t chunks = (n - 1) / grain + 1;
     if (threads == 1 || chunks == 1) return run_serially(n, grain, fn, ctx);
     std::call_once(pool_once, &start_pool);
-    Job job{fn, ctx, n, grain, chunks, int(chunks < threads ? chunks : threads) - 1};
+    Job job{fn, ctx, n, grain, chunks, int(chunks < threads ? chunks : threads) - 1, current_cpu()};
     pool->run(job, threads);
 }
 

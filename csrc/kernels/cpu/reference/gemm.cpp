@@ -1,8 +1,28 @@
 // Reference matrix product: one loop per index. Floats accumulate in double, so this is also the
 // more exact twin; integers accumulate in 64 bits and wrap around.
+#include <math.h>
+
 #include "kernels/gemm.h"
 
 namespace {
+
+double activated(int activation, double x) {
+    const double u = 0.79788456080286536 * x * (1 + 0.044715 * x * x);
+    switch (activation) {
+        case DL_GEMM_SIGMOID:
+            return 1 / (1 + exp(-x));
+        case DL_GEMM_TANH:
+            return tanh(x);
+        case DL_GEMM_SILU:
+            return x / (1 + exp(-x));
+        case DL_GEMM_GELU:
+            return 0.5 * x * (1 + erf(x * 0.70710678118654752));
+        case DL_GEMM_GELU_TANH:
+            return 0.5 * x * (1 + tanh(u));
+        default:
+            return x;
+    }
+}
 
 // T: element; A: accumulator (double, or uint64_t for integers).
 template <class T, class A>
@@ -19,10 +39,12 @@ dl_status product(const dl_gemm_args& g) {
                 A sum = 0;
                 for (int64_t k = 0; k < g.k; ++k) sum += A(at(g.a, z, i, k)) * A(at(g.b, z, k, j));
                 sum *= alpha;
+                if (g.scale.data) sum *= A(at(g.scale, z, i, j));
                 if (g.d.data && beta != A(0)) sum += beta * A(at(g.d, z, i, j));
                 if (g.bias.data) sum += A(at(g.bias, z, i, j));
                 T y = T(sum);
                 if (g.activation == DL_GEMM_RELU && y < T(0)) y = T(0);
+                if (g.activation > DL_GEMM_RELU) y = T(activated(g.activation, double(sum)));
                 at(g.c, z, i, j) = y;
             }
     return DL_OK;
