@@ -11,6 +11,7 @@
 #include "kernels/cpu/conv_sliding.h"
 #include "kernels/cpu/conv_weight_gemm.h"
 #include "kernels/cpu/conv_winograd.h"
+#include "kernels/cpu/conv_winograd_weight.h"
 
 namespace deeplite::cpu::reference {
 const dl_conv_table* conv_table();
@@ -185,6 +186,12 @@ constexpr Algorithm kBackwardWeight[] = {
      full_backward_weight<double>},
     {"direct", is_depthwise, seconds_direct, conv_sum_error,
      backward_weight<float, weight_depthwise>, backward_weight<double, weight_depthwise>},
+    {"winograd2", wino_applies, wino_backward_weight_seconds<2>, wino_error<2>,
+     wino_backward_weight<float, 2>, nullptr},
+    {"winograd4", wino_applies, wino_backward_weight_seconds<4>, wino_error<4>,
+     wino_backward_weight<float, 4>, nullptr},
+    {"winograd6", wino_applies, wino_backward_weight_seconds<6>, wino_error<6>,
+     wino_backward_weight<float, 6>, nullptr},
     {"implicit_gemm", always, seconds_gemm, conv_sum_error, backward_weight<float, weight_gemm>,
      backward_weight<double, weight_gemm>},
 };
