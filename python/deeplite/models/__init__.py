@@ -5,6 +5,9 @@ num_classes=10)``; ``models.list_models()`` tells what there is.
 """
 
 from deeplite.models.alexnet import *
+from deeplite.models.googlenet import *
+from deeplite.models.inception import *
+from deeplite.models.inception_v4 import *
 from deeplite.models.lenet import *
 from deeplite.models.mobilenetv2 import *
 from deeplite.models.nin import *
