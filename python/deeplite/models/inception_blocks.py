@@ -75,8 +75,9 @@ class Branches(nn.Module):
 
     Example:
         >>> from deeplite.models.inception_blocks import Branches
-        >>> block = Branches(8, [("a", "", [(4, 1)]), ("b", "max", [(2, 1), [(3, (1, 3)), (3,
-        3)]])]) >>> tuple(block(deeplite.zeros(1, 8, 5, 5)).shape)
+        >>> fork = [(3, (1, 3)), (3, 3)]
+        >>> block = Branches(8, [("a", "", [(4, 1)]), ("b", "max", [(2, 1), fork])])
+        >>> tuple(block(deeplite.zeros(1, 8, 5, 5)).shape)
         (1, 10, 5, 5)
         >>> [name for name, _ in block.named_children()]
         ['a', 'b_pool', 'b_1', 'b_2a', 'b_2b']
