@@ -1,20 +1,13 @@
 """Networks over either library, with the same weights.
 
-A network is deeplite's own model file for us; for torch it is torchvision's model of that name
-where there is one, and else our file executed over torch. The parameter names agree, so weights are
-drawn per name and nothing has to be copied from one side to the other.
+For torch a model file of deeplite is executed over torch (`deeplite.models._twin`), so that both
+sides run the same description. Weights are drawn per parameter name: nothing is copied.
 """
 
 from __future__ import annotations
 
-import importlib
-import inspect
-import re
-import types
 import zlib
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,7 +17,8 @@ from benchmarks.library import Library
 # Our name of a model -> the shape of one input.
 SHAPES: dict[str, tuple[int, ...]] = {
     "mlp": (784,),
-    "LeNet5": (1, 32, 32),
+    "lenet5": (1, 32, 32),
+    "lenet5_modern": (1, 32, 32),
     "alexnet": (3, 224, 224),
     "vgg16": (3, 224, 224),
     "googlenet": (3, 224, 224),
@@ -41,7 +35,10 @@ SHAPES: dict[str, tuple[int, ...]] = {
 }
 TITLES = {
     "mlp": "MLP 784-512-512-10",
-    "LeNet5": "LeNet-5",
+    "lenet5": "LeNet-5",
+    "lenet5_modern": "LeNet-5 (modern)",
+    "alexnet": "AlexNet",
+    "resnext50_32x4d": "ResNeXt-50 32x4d",
     "resnet18": "ResNet-18",
     "resnet50": "ResNet-50",
     "mobilenet_v2": "MobileNetV2",
@@ -55,8 +52,10 @@ def title(name: str) -> str:
 
 def available() -> list[str]:
     """The networks that deeplite.models has today."""
-    models = importlib.import_module("deeplite.models")
-    return [n for n in SHAPES if n == "mlp" or hasattr(models, n)]
+    from deeplite import models
+
+    known = set(models.list_models())
+    return [n for n in SHAPES if n == "mlp" or n in known]
 
 
 def mlp(library: Library) -> Any:
@@ -68,7 +67,7 @@ def mlp(library: Library) -> Any:
 
 def network(library: Library, name: str) -> Any:
     """The network with weights drawn by parameter name, in the library's float type."""
-    module = builder(library, name)()
+    module = mlp(library) if name == "mlp" else built(library, name)
     with library.module.no_grad():
         for key, value in module.state_dict().items():
             if value.is_floating_point():
@@ -86,40 +85,13 @@ def drawn(key: str, shape: tuple[int, ...]) -> np.ndarray:
     return np.full(shape, float(one), np.float32)
 
 
-def builder(library: Library, name: str) -> Callable[[], Any]:
-    if name == "mlp":
-        return lambda: mlp(library)
-    ours = getattr(importlib.import_module("deeplite.models"), name)
+def built(library: Library, name: str) -> Any:
+    from deeplite import models
+    from deeplite.models import _twin
+
     if library.name == "deeplite":
-        return ours
-    return torchvision_model(name) or getattr(over_torch(inspect.getfile(ours)), name)
-
-
-def torchvision_model(name: str) -> Callable[[], Any] | None:
-    """torchvision's builder. Its Python files are enough; they want two operators to exist."""
-    import torch
-
-    try:
-        torch.library.define("torchvision::nms", "(Tensor d, Tensor s, float t) -> Tensor")
-        torch.library.define("torchvision::qnms", "(Tensor d, Tensor s, float t) -> Tensor")
-    except RuntimeError:
-        pass  # defined by an earlier call
-    try:
-        models = importlib.import_module("torchvision.models")
-    except ImportError:
-        return None
-    found = getattr(models, name, None)
-    if found is None or name[0].isupper():
-        return None
-    return lambda: found(init_weights=False) if name == "googlenet" else found()
-
-
-def over_torch(path: str) -> Any:
-    """One of our model files, executed with torch in the place of deeplite."""
-    source = re.sub(r"(?m)^from deeplite import", "from torch import", Path(path).read_text())
-    module = types.ModuleType(f"{Path(path).stem}_over_torch")
-    exec(compile(source, path, "exec"), module.__dict__)
-    return module
+        return models.build(name)
+    return _twin.build(library.module, name)
 
 
 @dataclass

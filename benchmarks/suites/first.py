@@ -21,9 +21,9 @@ def works(options: Options) -> list[Work]:
     picks = {
         "`x + x` on 4 elements, no gradient": overhead.work("", "", overhead.add, False),
         "`x + x` on 4 elements, recorded for backward": overhead.work("", "", overhead.add, True),
-        "LeNet-5, training step, batch 1": train.work("LeNet5", 1),
-        "LeNet-5, training step, batch 32": train.work("LeNet5", 32),
-        "LeNet-5, inference, batch 32": models.work("LeNet5", 32),
+        "LeNet-5, training step, batch 1": train.work("lenet5", 1),
+        "LeNet-5, training step, batch 32": train.work("lenet5", 32),
+        "LeNet-5, inference, batch 32": models.work("lenet5", 32),
         "matrix product 512 x 512": gemm.square(512),
     }
     return [

@@ -28,7 +28,7 @@ BESIDE, ALONE = "beside a busy process", "alone"
 
 
 def works(options: Options) -> list[Work]:
-    lenet = train.work("LeNet5", 64)
+    lenet = train.work("lenet5", 64)
     found = [Work("LeNet-5 training step, batch 64", "neighbour", lenet.make)]
     found.append(Work("small convolutional network, inference", "neighbour", partial(small_net)))
     if "squeezenet1_0" in models.available():

@@ -21,7 +21,7 @@ from benchmarks.work import Options, Work
 def works(options: Options) -> list[Work]:
     here = set(models.available())
     squares = [gemm.square(n) for n in (128, 256, 512, 1024)]
-    steps = [("LeNet5", 1), ("LeNet5", 64), ("mlp", 64), ("resnet18", 8), ("mobilenet_v2", 8)]
+    steps = [("lenet5", 1), ("lenet5", 64), ("mlp", 64), ("resnet18", 8), ("mobilenet_v2", 8)]
     inferences = [("resnet18", 1), ("mobilenet_v2", 1)]
     found = squares + [named(train.work(*s), "training") for s in steps if s[0] in here]
     return found + [named(models.work(*s), "inference") for s in inferences if s[0] in here]

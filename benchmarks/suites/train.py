@@ -15,7 +15,8 @@ from benchmarks.runner import time_all
 from benchmarks.work import Call, Options, Work
 
 BATCHES: dict[str, tuple[int, ...]] = {
-    "LeNet5": (1, 64, 256),
+    "lenet5": (1, 64, 256),
+    "lenet5_modern": (1, 64, 256),
     "mlp": (1, 64, 256),
     "resnet18": (8,),
     "resnet50": (8,),
