@@ -102,9 +102,12 @@ Tensor from_nested(PyObject* o, std::optional<DType> dtype) {
     return x;
 }
 
+// Python's own numbers: they have no `__array__` and no `dtype`, and to ask costs more than all the rest.
+bool is_number(PyObject* o) { return PyFloat_CheckExact(o) || PyLong_CheckExact(o); }
+
 bool all_numbers(PyObject* o, int depth = 0) {  // nested lists of arrays go through NumPy
     if (!PyList_Check(o) && !PyTuple_Check(o))
-        return !py::hasattr(o, "__array__") || is_tensor(o) || PyFloat_Check(o);
+        return is_number(o) || is_tensor(o) || !py::hasattr(o, "__array__");
     for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(o); ++i)
         if (depth < kMaxDims && !all_numbers(PySequence_Fast_GET_ITEM(o, i), depth + 1))
             return false;
@@ -168,7 +171,7 @@ Tensor tensor_from_object(py::handle data, OptDType dtype, Device device, bool c
     bool sequence = PyList_Check(o) || PyTuple_Check(o);
     if (!sequence && number_to_tensor(o, t)) {
         DType own = t.is_floating() ? default_dtype() : t.dtype();
-        if (py::hasattr(data, "dtype")) own = dtype_of_numpy(data);
+        if (!is_number(o) && py::hasattr(data, "dtype")) own = dtype_of_numpy(data);
         Tensor x = from_nested(o, dtype.value_or(own));
         return to_device_raw(x, device);
     }

@@ -531,7 +531,7 @@ PyObject* to_python(std::span<const Tensor> v) {
 
 PyObject* to_python(const NamedTensors& v) {
     // One namedtuple class per op, made on first use, e.g. deeplite.return_types.max.
-    static auto* types = new std::map<std::string, py::object>;
+    static auto* types = new std::map<std::string_view, py::object>;
     py::object& type = (*types)[v.type];
     if (!type) {
         py::list fields;
@@ -540,7 +540,10 @@ PyObject* to_python(const NamedTensors& v) {
                    .attr("namedtuple")(v.type, fields, py::arg("module") = "deeplite.return_types");
     }
     py::object t = py::reinterpret_steal<py::object>(to_python(std::span<const Tensor>(v.tensors)));
-    return type(*t).release().ptr();
+    // What the class's own __new__, a Python function, would call.
+    py::object arguments = py::make_tuple(std::move(t));
+    return PyTuple_Type.tp_new(reinterpret_cast<PyTypeObject*>(type.ptr()), arguments.ptr(),
+                               nullptr);
 }
 
 }  // namespace bind

@@ -21,6 +21,8 @@ struct Indexed {
 // us; its arrays have __index__ too but are not, unless they hold just one.
 bool is_array_like(PyObject* o) {
     if (PyList_Check(o) || PyTuple_Check(o)) return true;
+    // The usual indices first: to ask for an attribute that is not there raises and clears an error.
+    if (PyLong_Check(o) || PySlice_Check(o) || o == Py_None || o == Py_Ellipsis) return false;
     if (!PyObject_HasAttrString(o, "__array__")) return false;
     if (!PyIndex_Check(o)) return true;
     py::object n = py::reinterpret_steal<py::object>(PyObject_GetAttrString(o, "ndim"));
@@ -30,6 +32,11 @@ bool is_array_like(PyObject* o) {
 
 std::optional<int64_t> bound(PyObject* o) {
     if (o == Py_None) return std::nullopt;
+    if (PyLong_CheckExact(o)) {
+        int overflow;
+        int64_t v = PyLong_AsLongLongAndOverflow(o, &overflow);
+        if (!overflow) return v;
+    }
     py::object i = py::reinterpret_steal<py::object>(PyNumber_Index(o));
     if (!i) throw py::error_already_set();
     Py_ssize_t v = PyNumber_AsSsize_t(i.ptr(), nullptr);  // clips, as slices do
@@ -92,33 +99,30 @@ void put_tensor(Indexed& r, int64_t& dim, Tensor t) {
 
 Indexed resolve(const Tensor& x, PyObject* index) {
     Indexed r{x, {}};
-    py::tuple parts;
-    if (PyTuple_Check(index))
-        parts = py::reinterpret_borrow<py::tuple>(index);
-    else
-        parts = py::make_tuple(py::reinterpret_borrow<py::object>(index));
+    const bool several = PyTuple_Check(index);
+    const Py_ssize_t n = several ? PyTuple_GET_SIZE(index) : 1;
     // Lists and arrays become tensors first: they tell how many dimensions are used up.
-    py::list items;
+    SmallVec<PyObject*, 8> items;  // borrowed: from the index, or from `made`
+    std::vector<py::object> made;
     int64_t used = 0;
     bool ellipsis = false;
-    for (py::handle h : parts) {
-        py::object o = py::reinterpret_borrow<py::object>(h);
-        if (!is_tensor(o.ptr()) && is_array_like(o.ptr())) {
+    for (Py_ssize_t k = 0; k < n; ++k) {
+        PyObject* o = several ? PyTuple_GET_ITEM(index, k) : index;
+        if (!is_tensor(o) && is_array_like(o)) {
             Tensor t = tensor_from_object(o, std::nullopt, x.device(), true);
             if (t.numel() == 0) t = cast(t, DType::Int64);
-            o = py::reinterpret_steal<py::object>(wrap(t));
+            o = made.emplace_back(py::reinterpret_steal<py::object>(wrap(t))).ptr();
         }
-        check<IndexError>(o.ptr() != Py_Ellipsis || !ellipsis,
+        check<IndexError>(o != Py_Ellipsis || !ellipsis,
                           "an index can only have a single ellipsis ('...')");
-        ellipsis |= o.ptr() == Py_Ellipsis;
-        used += consumed(o.ptr());
-        items.append(o);
+        ellipsis |= o == Py_Ellipsis;
+        used += consumed(o);
+        items.push_back(o);
     }
     check<IndexError>(used <= x.dim(), "too many indices for a tensor of dimension ", x.dim(),
                       ": got ", used);
     int64_t dim = 0;
-    for (py::handle h : items) {
-        PyObject* o = h.ptr();
+    for (PyObject* o : items) {
         if (o == Py_Ellipsis) {
             dim += x.dim() - used;
         } else if (o == Py_None) {

@@ -53,10 +53,15 @@ dl_pool describe_pool(const Dims& x, const Dims& y, int spatial, DType dtype,
     return p;
 }
 
+// The description is only written out when there is something to say.
+void check_pool(dl_status status, const char* op, const Tensor& x) {
+    if (status != DL_OK) check_status(status, x.device(), op, describe(x));
+}
+
 void run_pool(const char* op, const Tensor& x, dl_pool_fn dl_pool_table::* entry,
               const dl_pool& p) {
     const Device d = x.device();
-    check_status(kernel(op, d, backend_of(d).pool, entry)(&p), d, op, describe(x));
+    check_pool(kernel(op, d, backend_of(d).pool, entry)(&p), op, x);
 }
 
 // ---- by index: the gradient of max pooling, its own gradient, and unpooling ---------------------
@@ -208,7 +213,7 @@ struct FractionalMaxPool {
         return max_raw(info.name, x, out, true, &window, [&](const dl_pool& p) {
             const Device d = x.device();
             const auto run = kernel(info.name, d, backend_of(d).pool, &dl_pool_table::max_at);
-            check_status(run(&p, starts.data<int64_t>()), d, info.name, describe(x));
+            check_pool(run(&p, starts.data<int64_t>()), info.name, x);
         });
     }
     Grads backward(const Ctx& c, const Grads& dys) const {

@@ -95,10 +95,18 @@ class Module(Hooked, Convertible):
     # --- attributes ---------------------------------------------------------------------------
 
     def __getattr__(self, name: str) -> Any:
+        # Every use of a layer's weight comes through here: tables are looked up one by one, in a
+        # `try` that costs nothing unless __init__ was never called.
         fields = self.__dict__
-        for table in ("_parameters", "_buffers", "_modules"):
-            if table in fields and name in fields[table]:
-                return fields[table][name]
+        try:
+            if name in (table := fields["_parameters"]):
+                return table[name]
+            if name in (table := fields["_modules"]):
+                return table[name]
+            if name in (table := fields["_buffers"]):
+                return table[name]
+        except KeyError:
+            pass
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
     def __setattr__(self, name: str, value: Any) -> None:

@@ -13,23 +13,6 @@ from .._core import core
 Size = Any  # an int for all dimensions, or one int for each
 
 
-def _max_pool(
-    name: str,
-    input: Tensor,
-    kernel_size: Size,
-    stride: Size | None,
-    padding: Size,
-    dilation: Size,
-    ceil_mode: bool,
-    return_indices: bool,
-) -> Any:
-    stride = kernel_size if stride is None else stride
-    if return_indices:
-        with_indices = getattr(core, name + "_with_indices")
-        return with_indices(input, kernel_size, stride, padding, dilation, ceil_mode)
-    return getattr(core, name)(input, kernel_size, stride, padding, dilation, ceil_mode)
-
-
 def max_pool1d(
     input: Tensor,
     kernel_size: Size,
@@ -45,9 +28,8 @@ def max_pool1d(
         >>> F.max_pool1d(deeplite.tensor([[1.0, 3.0, 2.0, 0.0]]), 2)
         tensor([[3., 2.]])
     """
-    return _max_pool(
-        "max_pool1d", input, kernel_size, stride, padding, dilation, ceil_mode, return_indices
-    )
+    run = core.max_pool1d_with_indices if return_indices else core.max_pool1d
+    return run(input, kernel_size, stride, padding, dilation, ceil_mode)
 
 
 def max_pool2d(
@@ -74,9 +56,8 @@ def max_pool2d(
         >>> tuple(F.max_pool2d(deeplite.zeros(1, 3, 8, 8), 2).shape)
         (1, 3, 4, 4)
     """
-    return _max_pool(
-        "max_pool2d", input, kernel_size, stride, padding, dilation, ceil_mode, return_indices
-    )
+    run = core.max_pool2d_with_indices if return_indices else core.max_pool2d
+    return run(input, kernel_size, stride, padding, dilation, ceil_mode)
 
 
 def max_pool3d(
@@ -94,9 +75,8 @@ def max_pool3d(
         >>> tuple(F.max_pool3d(deeplite.zeros(1, 3, 4, 4, 4), 2).shape)
         (1, 3, 2, 2, 2)
     """
-    return _max_pool(
-        "max_pool3d", input, kernel_size, stride, padding, dilation, ceil_mode, return_indices
-    )
+    run = core.max_pool3d_with_indices if return_indices else core.max_pool3d
+    return run(input, kernel_size, stride, padding, dilation, ceil_mode)
 
 
 def max_pool1d_with_indices(
@@ -242,7 +222,6 @@ def avg_pool1d(
         >>> F.avg_pool1d(deeplite.tensor([[1.0, 3.0, 2.0, 0.0]]), 2)
         tensor([[2., 1.]])
     """
-    stride = kernel_size if stride is None else stride
     return core.avg_pool1d(input, kernel_size, stride, padding, ceil_mode, count_include_pad)
 
 
@@ -267,7 +246,6 @@ def avg_pool2d(
         >>> tuple(F.avg_pool2d(deeplite.zeros(1, 3, 8, 8), 2).shape)
         (1, 3, 4, 4)
     """
-    stride = kernel_size if stride is None else stride
     return core.avg_pool2d(
         input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
     )
@@ -288,7 +266,6 @@ def avg_pool3d(
         >>> tuple(F.avg_pool3d(deeplite.zeros(1, 3, 4, 4, 4), 2).shape)
         (1, 3, 2, 2, 2)
     """
-    stride = kernel_size if stride is None else stride
     return core.avg_pool3d(
         input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
     )
