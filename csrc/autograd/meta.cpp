@@ -1,6 +1,27 @@
 #include "autograd/meta.h"
 
+#include "graph/capture.h"
+
 namespace deeplite {
+namespace {
+
+// What a capture records of autograd beside ops.
+struct RecordedDetach final : RecordedOp {
+    const char* name() const override { return "detach"; }
+    std::vector<Attribute> attributes() const override { return {}; }
+    TensorList run(std::span<const Tensor> in) const override { return {detach(in[0])}; }
+};
+// x.grad = g. A replay leaves a tensor alone that wants no gradient.
+struct RecordedSetGrad final : RecordedOp {
+    const char* name() const override { return "set_grad"; }
+    std::vector<Attribute> attributes() const override { return {}; }
+    TensorList run(std::span<const Tensor> in) const override {
+        if (requires_grad(in[0])) set_grad(in[0], in[1]);
+        return {};
+    }
+};
+
+}  // namespace
 
 GradOps& grad_ops() {
     static GradOps ops{};
@@ -56,6 +77,13 @@ void set_grad(const Tensor& t, const Tensor& g) {
         return;
     }
     ensure_meta(t).grad = g;
+    record_grad(t);
+}
+
+void record_grad(const Tensor& t) {
+    if (!t_recorder) return;
+    const Tensor both[] = {t, grad_of(t)};
+    t_recorder->record(std::make_shared<RecordedSetGrad>(), both, {});
 }
 
 void retain_grad(const Tensor& t) {
@@ -77,6 +105,8 @@ Tensor detach(const Tensor& t) {
     Tensor y = raw_alias(t);
     y.impl()->wrapped_number = false;
     y.impl()->inference = t.impl()->inference;
+    if (t_recorder) [[unlikely]]
+        t_recorder->record(std::make_shared<RecordedDetach>(), {&t, 1}, {&y, 1});
     return y;
 }
 

@@ -46,6 +46,7 @@ Edge gradient_edge(const Tensor& t);
 void set_requires_grad(const Tensor& t, bool on);  // leaves of floating dtype only
 Tensor grad_of(const Tensor& t);                   // t.grad, undefined when there is none
 void set_grad(const Tensor& t, const Tensor& g);   // checks shape, dtype and device
+void record_grad(const Tensor& t);                 // a capture notes what t.grad has become
 void retain_grad(const Tensor& t);
 Tensor detach(const Tensor& t);  // new tensor on the same storage, outside the graph
 void detach_(const Tensor& t);   // cuts t itself off

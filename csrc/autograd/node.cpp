@@ -72,8 +72,10 @@ Grads AccumulateGrad::apply(Grads dys) {
             bool ours = !grad_enabled() && dy.impl()->refs == 1 && dy.impl()->storage->refs == 1 &&
                         is_dense(dy);
             m.grad = ours ? dy : grad_ops().clone(dy);
+            record_grad(leaf);
         } else if (grad_enabled()) {
             m.grad = grad_ops().add(m.grad, dy);
+            record_grad(leaf);
         } else {
             grad_ops().add_into(m.grad, dy);
         }

@@ -100,6 +100,12 @@ class SavedTensor {
     // owner: the node whose output this is. Throws when the data changed since (naming `op`).
     Tensor unpack(Node* owner, const char* op) const;
     void reset() { tensor_ = {}; }
+    // Holds a value handed back by a replay, which has no history to guard.
+    void hold(const Tensor& t) {
+        *this = {};
+        tensor_ = t;
+        version_ = t.defined() ? t.version() : 0;
+    }
 
  private:
     Tensor tensor_;

@@ -11,9 +11,57 @@
 namespace deeplite {
 namespace {
 
+// Stands where a replay would need the backward of a Python function: its context is gone.
+class NotReplayed final : public Node {
+ public:
+    explicit NotReplayed(std::string name) : name_(std::move(name)) {}
+    std::string name() const override { return name_; }
+    Grads apply(Grads) override {
+        throw NotImplementedError(
+            cat(name_,
+                ": a function written in Python cannot be differentiated in a replay; "
+                "capture its gradient too"));
+    }
+
+ private:
+    std::string name_;
+};
+
+struct RecordedFunction final : RecordedOp {
+    RecordedFunction(std::string n, size_t count) : function(std::move(n)), inputs(count) {}
+    const char* name() const override { return "python_function"; }
+    std::vector<Attribute> attributes() const override { return {{"name", function}}; }
+    // inputs..., outputs... -> the outputs again, connected
+    TensorList run(std::span<const Tensor> in) const override {
+        TensorList out(in.begin() + ptrdiff_t(inputs), in.end());
+        auto node = make_ref<NotReplayed>(function);
+        bool wanted = false;
+        for (const Tensor& t : in.first(inputs)) {
+            node->edges.push_back(grad_enabled() ? gradient_edge(t) : Edge{});
+            wanted = wanted || node->edges.back();
+        }
+        for (size_t i = 0; wanted && i < out.size(); ++i) {
+            node->outputs.push_back(TensorInfo(out[i]));
+            if (!out[i].is_floating()) continue;
+            out[i] = raw_alias(out[i]);
+            AutogradMeta& m = ensure_meta(out[i]);
+            m.grad_fn = Ref<Node>(node);
+            m.output_nr = uint32_t(i);
+        }
+        return out;
+    }
+    std::string function;
+    size_t inputs;
+};
+
 // Connects `outputs` to a node that calls `backward(*grads)` and sends what it returns to `inputs`.
 void attach_python_node(std::string name, py::object backward, TensorList inputs,
                         TensorList outputs) {
+    if (t_recorder) {
+        TensorList all = inputs;
+        all.insert(all.end(), outputs.begin(), outputs.end());
+        t_recorder->record(std::make_shared<RecordedFunction>(name, inputs.size()), all, outputs);
+    }
     auto node = make_ref<PythonNode>(std::move(name), backward);
     for (const Tensor& t : inputs) node->edges.push_back(gradient_edge(t));
     for (size_t i = 0; i < outputs.size(); ++i) {
@@ -46,7 +94,6 @@ void py_backward(py::object tensors, py::object grads, std::optional<bool> retai
     TensorList roots = list_of(tensors, "backward"), dys = list_of(grads, "backward"),
                only = list_of(inputs, "backward");
     if (dys.empty()) dys.resize(roots.size());
-    check<NotImplementedError>(!t_recorder, "capture: gradients cannot be captured");
     GilRelease unlocked;
     backward(roots, dys, retain.value_or(create), create, only);
 }
@@ -57,7 +104,6 @@ TensorList py_grad(py::object outputs, py::object inputs, py::object grads,
     TensorList roots = list_of(outputs, "grad"), in = list_of(inputs, "grad"),
                dys = list_of(grads, "grad");
     if (dys.empty()) dys.resize(roots.size());
-    check<NotImplementedError>(!t_recorder, "capture: gradients cannot be captured");
     check<ValueError>(!materialize || allow_unused.value_or(true),
                       "grad: materialize_grads needs allow_unused");
     TensorList out;

@@ -5,6 +5,7 @@
 #include "bindings/bindings.h"
 #include "bindings/operators.h"
 #include "bindings/pybind.h"
+#include "graph/capture.h"
 #include "ops/copy.h"
 #include "ops/factory.h"
 #include "ops/iter.h"
@@ -157,6 +158,13 @@ Like like(const Tensor& x, OptDType dtype, OptDevice device) {
     return {dtype.value_or(x.dtype()), device.value_or(x.device())};
 }
 
+// New memory filled from Python. A capture notes it as a copy of a constant: a replay that changes it in
+// place must find it as it was.
+Tensor fresh(const Tensor& t, Device device) {
+    Tensor y = to_device_raw(t, device);
+    return t_recorder ? clone(y) : y;
+}
+
 }  // namespace
 
 Tensor tensor_from_object(py::handle data, OptDType dtype, Device device, bool copy) {
@@ -173,13 +181,13 @@ Tensor tensor_from_object(py::handle data, OptDType dtype, Device device, bool c
         DType own = t.is_floating() ? default_dtype() : t.dtype();
         if (!is_number(o) && py::hasattr(data, "dtype")) own = dtype_of_numpy(data);
         Tensor x = from_nested(o, dtype.value_or(own));
-        return to_device_raw(x, device);
+        return fresh(x, device);
     }
-    if (sequence && all_numbers(o)) return to_device_raw(from_nested(o, dtype), device);
+    if (sequence && all_numbers(o)) return fresh(from_nested(o, dtype), device);
     check<TypeError>(!PyUnicode_Check(o) && !PyDict_Check(o) && !PySet_Check(o) && o != Py_None,
                      "tensor(): cannot make a tensor from ", Py_TYPE(o)->tp_name);
     if (sequence && PySequence_Fast_GET_SIZE(o) > 0 && is_tensor(PySequence_Fast_GET_ITEM(o, 0)))
-        return to_device_raw(from_nested(o, dtype), device);
+        return fresh(from_nested(o, dtype), device);
     py::object array = py::module_::import("numpy").attr("asarray")(data);
     t = from_numpy(array, /*need_writable=*/false);
     GradMode off(false);

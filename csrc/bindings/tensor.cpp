@@ -4,6 +4,7 @@
 #include "bindings/operators.h"
 #include "bindings/pybind.h"
 #include "core/allocator.h"
+#include "graph/capture.h"
 #include "ops/copy.h"
 #include "ops/iter.h"
 #include "ops/view.h"
@@ -45,6 +46,8 @@ void set_grad_attr(const Tensor& t, PyObject* value) {
 // x.data = y: x keeps its identity and history, and shows y's memory from now on.
 void set_data(const Tensor& t, PyObject* value) {
     check<TypeError>(value && is_tensor(value), "data: expected a tensor");
+    check<NotImplementedError>(!t_recorder,
+                               "capture: assigning to .data cannot be recorded; use copy_()");
     Tensor v = unwrap(value);
     TensorImpl& to = *t.impl();
     const TensorImpl& from = *v.impl();

@@ -120,11 +120,14 @@ Graph Recorder::finish(const TensorList& outputs) {
     return std::move(graph_);
 }
 
-void Recorder::check_readable(const Tensor& t, const char* op) const {
+bool Recorder::computed(const Tensor& t) const {
     int id = find(t);
-    check(id < 0 || graph_.values[size_t(id)].kind == Graph::Kind::constant, op,
-          ": cannot read the value of a tensor while it is being captured (", describe(t),
-          "); a replay could not repeat what Python decides from it");
+    return id >= 0 && graph_.values[size_t(id)].kind != Graph::Kind::constant;
+}
+
+void Recorder::check_readable(const Tensor& t, const char* op) const {
+    check(!computed(t), op, ": cannot read the value of a tensor while it is being captured (",
+          describe(t), "); a replay could not repeat what Python decides from it");
 }
 
 TensorList Graph::replay(const TensorList& given) const {

@@ -47,7 +47,8 @@ class Graph {
     std::vector<int> inputs, outputs;
 
     // Runs the steps on new inputs, which must have the recorded shapes, dtypes and devices. Goes through
-    // autograd, so a replay can be differentiated.
+    // autograd, so a replay can be differentiated. What the recorded function changed in place (constants,
+    // their .grad, an optimizer's state) a replay changes again.
     TensorList replay(const TensorList& inputs) const;
     std::string str() const;  // a readable table
 };
@@ -68,6 +69,8 @@ class Recorder {
     Graph finish(const TensorList& outputs);
     // Reading a value back to the host would bake it into the graph: refused for anything computed so far.
     void check_readable(const Tensor& t, const char* op) const;
+    // t is an input of the recording or was computed in it.
+    bool computed(const Tensor& t) const;
 
  private:
     int find(const Tensor& t) const;  // -1 when not seen so far

@@ -39,6 +39,71 @@ std::string OpNode::name() const {
     return s + "Backward0";
 }
 
+namespace {
+
+// The backward of one node as a step of a graph: what it saved and the gradients of the outputs in, the
+// gradients of the inputs out. A replay gives the values to a fresh node of the same op.
+class RecordedBackward final : public RecordedOp {
+ public:
+    explicit RecordedBackward(const OpNode& node)
+        : name_(cat(node.info.name, "_backward")), like_(copy(node)) {
+        for (int i = 0; i < node.edges.size(); ++i) wanted_.push_back(bool(node.edges[i]));
+    }
+    const char* name() const override { return name_.c_str(); }
+    std::vector<Attribute> attributes() const override { return like_->attributes(); }
+    TensorList run(std::span<const Tensor> in) const override {
+        GradMode off(false);
+        Ref<OpNode> node = copy(*like_);
+        size_t at = 0;
+        for (auto& input : node->inputs) input.saved.hold(in[at++]);
+        for (auto& output : node->saved_outputs) output.hold(in[at++]);
+        for (char wanted : wanted_)  // where it goes does not matter here, only that it is wanted
+            node->edges.push_back(wanted ? Edge{Ref<Node>(like_), 0} : Edge{});
+        Grads dys;
+        while (at < in.size()) dys.push_back(in[at++]);
+        return list(node->apply(std::move(dys)));
+    }
+    // The inputs of the step, in the order in which run() takes them.
+    static TensorList arguments(const OpNode& node, const Grads& dys) {
+        TensorList in;
+        for (const auto& input : node.inputs) in.push_back(input.saved.held());
+        for (const auto& output : node.saved_outputs) in.push_back(output.held());
+        for (const Tensor& dy : dys) in.push_back(dy);
+        return in;
+    }
+    static TensorList list(const Grads& g) { return TensorList(g.begin(), g.end()); }
+
+ private:
+    static Ref<OpNode> copy(const OpNode& from) {
+        Ref<OpNode> node = from.blank();
+        node->outputs = from.outputs;
+        node->saved_outputs.resize(from.saved_outputs.size());
+        for (const OpNode::Input& input : from.inputs)
+            node->inputs.push_back({input.info, {}, input.defined});
+        return node;
+    }
+    std::string name_;
+    Ref<OpNode> like_;
+    SmallVec<char, 4> wanted_;  // which inputs want a gradient
+};
+
+}  // namespace
+
+Grads OpNode::apply(Grads dys) {
+    if (grad_enabled())
+        check<NotImplementedError>(info.double_backward, info.name,
+                                   ": double backward is not implemented");
+    if (!t_recorder || grad_enabled()) return differentiate(dys);
+    auto recorded = std::make_shared<RecordedBackward>(*this);
+    const TensorList in = RecordedBackward::arguments(*this, dys);
+    Grads dxs = [&] {
+        detail::Unrecorded scope;
+        return differentiate(dys);
+    }();
+    t_recorder->record(std::move(recorded), in, RecordedBackward::list(dxs));
+    return dxs;
+}
+
 void OpNode::release_saved() {
     for (Input& in : inputs) in.saved.reset();
     for (SavedTensor& out : saved_outputs) out.reset();
@@ -79,11 +144,6 @@ void OpNode::set_output(const Tensor& t, int i, bool connect) {
 }
 
 namespace detail {
-
-void check_double_backward(const OpInfo& info) {
-    check<NotImplementedError>(info.double_backward, info.name,
-                               ": double backward is not implemented");
-}
 
 void mark_inference(const Tensor& t) {
     if (t.defined()) t.impl()->inference = true;

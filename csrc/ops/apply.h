@@ -16,6 +16,9 @@
 // TensorList. backward is written with ops; grad_enabled() inside tells whether a graph of it is wanted
 // (create_graph). For several outputs it takes `const Grads& dys` in place of dy, where entries may be
 // undefined. An op without backward gives results that need no gradient.
+//
+// A capture sees a backward with create_graph as the ops it is written with, and any other as one step per
+// node, so that it may take kernels that are no ops.
 #pragma once
 #include <array>
 #include <concepts>
@@ -65,7 +68,12 @@ class OpNode : public Node {
     };
     explicit OpNode(const OpInfo& i) : info(i) {}
     std::string name() const override;  // "SoftmaxBackward0"
+    Grads apply(Grads dys) final;
     void release_saved() override;
+    // What the op declares: its backward, its attributes, and another node of it that has saved nothing.
+    virtual Grads differentiate(const Grads& dys) = 0;
+    virtual std::vector<Attribute> attributes() const = 0;
+    virtual Ref<OpNode> blank() const = 0;
     void add_input(const Tensor& t, bool save, const Tensor* inplace_self);
     void finish_inputs();  // applies the bilinear rule
     void set_output(const Tensor& t, int i, bool connect);
@@ -123,20 +131,22 @@ class Unrecorded {
     Recorder* recorder_;
 };
 
-void check_double_backward(const OpInfo& info);
+template <class O>
+std::vector<Attribute> attributes_of(const O& op);
 
 template <class O>
 class OpNodeOf final : public OpNode {
  public:
     explicit OpNodeOf(const O& o) : OpNode(O::info), op_(o) {}
-    Grads apply(Grads dys) override {
-        if (grad_enabled()) check_double_backward(O::info);
+    Grads differentiate(const Grads& dys) override {
         Ctx c(*this);
         if constexpr (BackwardOne<O>)
             return dys[0].defined() ? Grads(op_.backward(c, dys[0])) : Grads{};
         else
             return op_.backward(c, dys);
     }
+    std::vector<Attribute> attributes() const override { return attributes_of(op_); }
+    Ref<OpNode> blank() const override { return make_ref<OpNodeOf>(op_); }
 
  private:
     O op_;
@@ -316,6 +326,7 @@ class detail::RecordedOpOf final : public RecordedOp {
     const char* name() const override { return Inplace ? name_.c_str() : O::info.name; }
     std::vector<Attribute> attributes() const override { return attributes_of(op_); }
     TensorList run(std::span<const Tensor> inputs) const override {
+        GradMode mode(grad_ && grad_enabled());
         Unflatten args(inputs, counts_);
         std::tuple<In...> in{args.next<In>()...};  // braces: evaluated left to right
         return std::apply(
@@ -332,6 +343,7 @@ class detail::RecordedOpOf final : public RecordedOp {
     O op_;
     std::vector<size_t> counts_;
     std::string name_;
+    bool grad_ = grad_enabled();  // what ran under no_grad() is replayed under it
 };
 
 }  // namespace deeplite

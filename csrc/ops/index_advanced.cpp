@@ -44,7 +44,7 @@ TensorList expand_masks(const char* op, const Tensor& x, const TensorList& indic
             check<IndexError>(t.dtype() == DType::Int64 || t.dtype() == DType::Int32, op,
                               ": tensors used as indices must be int64, int32, uint8 or bool, got ",
                               t.dtype());
-            out.push_back(cast_raw(t, DType::Int64));
+            out.push_back(cast(t, DType::Int64));
         }
     }
     check<IndexError>(int(out.size()) <= x.dim(), op, ": too many indices for a tensor of shape ",
@@ -73,7 +73,7 @@ Plan make_plan(const char* op, const Tensor& x, const TensorList& indices) {
     bool adjacent =
         plan.dims.empty() || plan.dims.back() - plan.dims.front() + 1 == plan.dims.size();
     plan.at = adjacent && !plan.dims.empty() ? int(plan.dims.front()) : 0;
-    for (Tensor& t : plan.indices) t = contiguous_raw(expand(t, block));
+    for (Tensor& t : plan.indices) t = contiguous(expand(t, block));
     return plan;
 }
 
@@ -353,7 +353,7 @@ Tensor take(const Tensor& x, const Tensor& index) {
     check_same_device("take", {&x, &index});
     index_int64("take", index);
     return apply(Index{{0}, 0, "take"}, reshape(x, {-1}),
-                 TensorList{contiguous_raw(index_int64("take", index))});
+                 TensorList{contiguous(cast(index, DType::Int64))});
 }
 
 const Tensor& put_(const Tensor& self, const Tensor& index, const Tensor& source, bool accumulate) {
@@ -363,8 +363,8 @@ const Tensor& put_(const Tensor& self, const Tensor& index, const Tensor& source
                       " should have the same number of elements");
     check<TypeError>(self.dtype() == source.dtype(), "put_: self is ", self.dtype(),
                      " but source is ", source.dtype());
-    Tensor at = reshape(contiguous_raw(index_int64("put_", index)), {-1}),
-           from = reshape(source, {-1});
+    index_int64("put_", index);
+    Tensor at = reshape(contiguous(cast(index, DType::Int64)), {-1}), from = reshape(source, {-1});
     if (self.is_contiguous()) {
         apply_inplace(IndexPut{{0}, 0, accumulate}, view(self, {self.numel()}), from,
                       TensorList{at});

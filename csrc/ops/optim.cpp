@@ -3,7 +3,7 @@
 #include <array>
 
 #include "autograd/meta.h"
-#include "graph/capture.h"
+#include "ops/apply.h"
 #include "ops/copy.h"
 #include "ops/iter.h"
 
@@ -76,14 +76,67 @@ void count_step(const Tensor& step) {
     step.bump_version();
 }
 
+// A step as part of a graph: a replay counts and moves the same state on. Options stay as recorded.
+class RecordedStep final : public RecordedOp {
+ public:
+    using Again = std::function<void(const TensorList& params, const TensorList& grads,
+                                     const States& states, const TensorList* steps)>;
+    RecordedStep(const char* op, double lr, std::array<size_t, 6> counts, Again again)
+        : name_(cat(op, "_step")), lr_(lr), counts_(counts), again_(std::move(again)) {}
+    const char* name() const override { return name_.c_str(); }
+    std::vector<Attribute> attributes() const override { return {{"lr", lr_}}; }
+    TensorList run(std::span<const Tensor> in) const override {
+        std::array<TensorList, 6> lists;
+        for (size_t i = 0, at = 0; i < lists.size(); at += counts_[i++])
+            lists[i].assign(in.begin() + ptrdiff_t(at), in.begin() + ptrdiff_t(at + counts_[i]));
+        again_(lists[0], lists[1], {&lists[2], &lists[3], &lists[4]},
+               lists[5].empty() ? nullptr : &lists[5]);
+        return TensorList(in.begin(), in.end());
+    }
+
+ private:
+    std::string name_;
+    double lr_;
+    std::array<size_t, 6> counts_;
+    Again again_;
+};
+
+void record_step(const char* op, double lr, const TensorList& params, const TensorList& grads,
+                 const States& states, const TensorList* steps, RecordedStep::Again again) {
+    const TensorList none;
+    TensorList all;
+    std::array<size_t, 6> counts{};
+    const TensorList* lists[] = {&params, &grads, states[0], states[1], states[2], steps};
+    for (size_t i = 0; i < counts.size(); ++i) {
+        const TensorList& list = lists[i] ? *lists[i] : none;
+        counts[i] = list.size();
+        all.insert(all.end(), list.begin(), list.end());
+    }
+    t_recorder->record(std::make_shared<RecordedStep>(op, lr, counts, std::move(again)), all, all);
+}
+
+// What a step finds when it is replayed must not be made by the replay itself.
+void check_state_is_older(const char* op, const States& states, const TensorList* steps,
+                          bool first) {
+    if (!t_recorder) return;
+    const auto check_list = [&](const TensorList* list) {
+        for (size_t i = 0; list && i < list->size(); ++i)
+            first = first || t_recorder->computed((*list)[i]);
+    };
+    for (const TensorList* state : states) check_list(state);
+    check_list(steps);
+    check(!first, op,
+          ": the state of the optimizer would be made anew by every replay; take one "
+          "step before capturing");
+}
+
 // Calls the kernel once for each device and dtype among the parameters (as a rule, once).
 // fixed_step: the step number of all when there are no step tensors.
 template <class Fn, class Options>
-void run(const char* op, Fn dl_optim_table::* entry, const TensorList& params,
-         const TensorList& grads, const States& states, const TensorList* steps, double fixed_step,
-         const Options& options) {
-    GradMode no_grad(false);
-    check<NotImplementedError>(!t_recorder, op, ": an optimizer step cannot be captured");
+void run_kernels(const char* op, Fn dl_optim_table::* entry, const TensorList& params,
+                 const TensorList& grads, const States& states, const TensorList* steps,
+                 double fixed_step, const Options& options) {
+    detail::Unrecorded scope;
     check_lists(op, params, grads, states, steps);
 
     std::vector<bool> done(params.size());
@@ -122,13 +175,28 @@ void run(const char* op, Fn dl_optim_table::* entry, const TensorList& params,
         for (const Tensor& step : *steps) count_step(step);
 }
 
+template <class Fn, class Options>
+void run(const char* op, Fn dl_optim_table::* entry, const TensorList& params,
+         const TensorList& grads, const States& states, const TensorList* steps, bool first,
+         const Options& options) {
+    const bool stateful = steps || (states[0] && !states[0]->empty());
+    check_state_is_older(op, states, steps, stateful && first);
+    const auto step = [=](const TensorList& p, const TensorList& g, const States& s,
+                          const TensorList* n) {
+        run_kernels(op, entry, p, g, s, n, first ? 1 : 2, options);
+    };
+    step(params, grads, states, steps);
+    if (t_recorder && !params.empty())
+        record_step(op, options.lr, params, grads, states, steps, step);
+}
+
 }  // namespace
 
 void sgd_step(const TensorList& params, const TensorList& grads, const TensorList& buffers,
               bool first, const dl_sgd_options& options) {
     check<ValueError>(options.momentum == 0 || !buffers.empty() || params.empty(),
                       "sgd: momentum needs buffers");
-    run("sgd", &dl_optim_table::sgd, params, grads, {&buffers}, nullptr, first ? 1 : 2, options);
+    run("sgd", &dl_optim_table::sgd, params, grads, {&buffers}, nullptr, first, options);
 }
 
 void adam_step(const TensorList& params, const TensorList& grads, const TensorList& means,
@@ -137,8 +205,8 @@ void adam_step(const TensorList& params, const TensorList& grads, const TensorLi
     check<ValueError>(means.size() == params.size() && squares.size() == params.size(),
                       "adam: every parameter needs both averages");
     options.amsgrad = !max_squares.empty();
-    run("adam", &dl_optim_table::adam, params, grads, {&means, &squares, &max_squares}, &steps, 0,
-        options);
+    run("adam", &dl_optim_table::adam, params, grads, {&means, &squares, &max_squares}, &steps,
+        false, options);
 }
 
 void rmsprop_step(const TensorList& params, const TensorList& grads, const TensorList& squares,
@@ -146,14 +214,14 @@ void rmsprop_step(const TensorList& params, const TensorList& grads, const Tenso
                   dl_rmsprop_options options) {
     check<ValueError>(squares.size() == params.size(), "rmsprop: every parameter needs an average");
     options.centered = !means.empty();
-    run("rmsprop", &dl_optim_table::rmsprop, params, grads, {&squares, &buffers, &means}, &steps, 0,
-        options);
+    run("rmsprop", &dl_optim_table::rmsprop, params, grads, {&squares, &buffers, &means}, &steps,
+        false, options);
 }
 
 void adagrad_step(const TensorList& params, const TensorList& grads, const TensorList& sums,
                   const TensorList& steps, const dl_adagrad_options& options) {
     check<ValueError>(sums.size() == params.size(), "adagrad: every parameter needs a sum");
-    run("adagrad", &dl_optim_table::adagrad, params, grads, {&sums}, &steps, 0, options);
+    run("adagrad", &dl_optim_table::adagrad, params, grads, {&sums}, &steps, false, options);
 }
 
 }  // namespace deeplite

@@ -57,6 +57,7 @@ struct CumProd {
     Grads backward(const Ctx& c, const Tensor& dy) const {
         Tensor x = c.in(0), y = c.out(0);
         if (x.dim() == 0 || x.numel() == 0) return {dy};
+        if (t_recorder) t_recorder->check_readable(x, "cumprod's backward");
         Tensor zero = eq(x, 0.0);
         Tensor some = cast_raw(any(zero), DType::Int64);
         if (!load_int(to_device_raw(some, Device{}).raw(), DType::Int64))

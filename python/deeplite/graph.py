@@ -18,6 +18,7 @@ class Graph:
     `steps` every op (name, attributes, ids of inputs and outputs, -1 for an absent tensor);
     `inputs` and `outputs` are ids. A replay takes tensors of the recorded shapes and dtypes, runs
     the same kernels on them and so gives the same bits as the eager run; it goes through autograd.
+    One that was recorded without `create_graph` gives gradients without a history, as there.
     """
 
     def __init__(self, core: Any, unflatten: Callable[[list[Tensor]], Any]) -> None:
@@ -76,8 +77,15 @@ def capture(fn: Callable[..., Any], *inputs: Tensor) -> Graph:
     """Runs ``fn(*inputs)`` once and returns the graph of ops it ran.
 
     Tensors that are not inputs (parameters, buffers) become constants, held by reference: a replay
-    sees their current values. Raises RuntimeError when `fn` reads a computed value (`item()`, `if
-    tensor:`), since a replay could not repeat the decision.
+    sees their current values, and changes in place what `fn` changed in place. Gradients
+    (`backward`, `autograd.grad`) and optimizer steps are recorded too. A `.grad` that `fn` found
+    absent is set anew by each replay, one that was there is added to; numbers such as the learning
+    rate stay as they were, and so do random draws.
+
+    Raises RuntimeError when `fn` reads a computed value (`item()`, `if tensor:`), since a replay
+    could not repeat the decision, and when an optimizer takes its first step in it, since each
+    replay would make the state anew. The forward of an `autograd.Function` is replayed as the ops
+    it ran; differentiating it in a replay raises NotImplementedError.
 
     >>> import deeplite as dl
     >>> graph = dl.capture(lambda x: (x + 1).relu(), dl.zeros(2))
