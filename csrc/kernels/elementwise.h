@@ -3,8 +3,10 @@
 // Contract. Operand 0 is the output. All inputs have one dtype (the ops layer casts), but for the
 // condition of `where`, which is bool. The output has the inputs' dtype, or bool for the entries
 // marked "-> bool". float32 and float64 are served by every entry; integers and bool where it makes
-// sense; bfloat16 and float16 only by where, fill and copy, which move data. An output may be the very
-// same memory as an input of the same dtype and layout; any other overlap is the caller's mistake.
+// sense. where, fill and copy move bfloat16 and float16 as they are; for all other entries any float32
+// operand may be of one of these types: it is widened when read and rounded when written, and the
+// computation is in float32. An output may be the very same memory as an input of the same dtype and
+// layout; any other overlap is the caller's mistake.
 //
 // A scalar operand needs no memory: leave its data null and all its strides 0, and give the value in
 // params[DL_MAP_PARAMS + operand]. (A double: integers beyond 2^53 must come in memory.)

@@ -44,7 +44,9 @@ void line_up(Operands& o, const Tensor& y, std::initializer_list<const Tensor*> 
             o.held[k] = *t;
         } else {
             Tensor x = t->device() == y.device() ? *t : to_device_raw(*t, y.device());
-            o.held[k] = x.dtype() != want ? cast_raw(x, want) : x;
+            // Kernels that compute widen halves as they read; `where` moves what it is given.
+            bool widened = is_half(x.dtype()) && want == DType::Float32 && !mask_first;
+            o.held[k] = x.dtype() != want && !widened ? cast_raw(x, want) : x;
             if (better_copied(o.held[k], y)) o.held[k] = contiguous_raw(o.held[k]);
         }
         ++k;
@@ -156,8 +158,7 @@ Tensor run(const char* op, dl_map_fn fn, std::initializer_list<const Tensor*> in
            DType out, const Params& params) {
     const Tensor& lead = leader_of(op, inputs);
     Dims shape = common_shape(op, inputs);
-    DType made = is_half(out) ? compute : out;
-    Tensor y = make_result(shape, made, lead.device(), inputs);
+    Tensor y = make_result(shape, out, lead.device(), inputs);
     if (y.numel() > 0) {
         Operands o;
         bool mask_first = inputs.size() == 3 && (*inputs.begin())->dtype() == DType::Bool &&
@@ -165,7 +166,7 @@ Tensor run(const char* op, dl_map_fn fn, std::initializer_list<const Tensor*> in
         line_up(o, y, inputs, compute, params, mask_first);
         call(op, fn, lead.device(), o);
     }
-    return made == out ? y : cast_raw(y, out);
+    return y;
 }
 
 void run_into(const char* op, dl_map_fn fn, const Tensor& self,
@@ -176,7 +177,7 @@ void run_into(const char* op, dl_map_fn fn, const Tensor& self,
                       " doesn't match the broadcast shape ", shape);
     if (self.numel() == 0) return;
     // Another tensor on the same memory must not be read where it was already written.
-    bool safe = self.dtype() == compute;
+    bool safe = self.dtype() == compute || (is_half(self.dtype()) && compute == DType::Float32);
     for (const Tensor* t : inputs)
         safe &= t->impl()->storage != self.impl()->storage ||
                 (t->offset() == self.offset() && t->strides() == self.strides() &&

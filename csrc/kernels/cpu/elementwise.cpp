@@ -58,6 +58,7 @@ struct Job {
     bool long_rows;  // a piece of work never crosses the end of a row
     bool tiles;      // a piece of work is at most kTile elements
     Mode mode[kMaxOperands];
+    RowFn convert[kMaxOperands];    // half operands: from memory to a tile of floats, or back
     int64_t size[kMaxOperands];     // of an element
     char scalars[kMaxOperands][8];  // values of operands without memory
     const char* data[kMaxOperands];
@@ -141,6 +142,23 @@ void move_tile(const Job& job, int k, const Position& pos, char* tile, int64_t n
     }
 }
 
+// Half operand k: n elements at `pos`, the i-th of all, between memory and a tile of floats.
+template <bool into_tile>
+void convert_tile(const Job& job, int k, const Position& pos, int64_t i, char* tile, int64_t n) {
+    alignas(64) char halves[kTile * 2];
+    const bool direct = job.mode[k] == kLinear;
+    char* memory = direct ? const_cast<char*>(job.data[k]) + i * job.size[k] : halves;
+    if (into_tile) {
+        if (!direct) move_tile<true>(job, k, pos, halves, n);
+        char* const d[2] = {tile, memory};
+        job.convert[k](d, n, nullptr);
+    } else {
+        char* const d[2] = {memory, tile};
+        job.convert[k](d, n, nullptr);
+        if (!direct) move_tile<false>(job, k, pos, halves, n);
+    }
+}
+
 void run_chunk(Job& job, int64_t begin, int64_t end) {
     const dl_iter* it = job.it;
     alignas(64) char tiles[kMaxOperands][kTile * 8];
@@ -159,6 +177,11 @@ void run_chunk(Job& job, int64_t begin, int64_t end) {
         if (job.tiles && n > kTile) n = kTile;
         if (job.long_rows && n > it->shape[0] - pos.at[0]) n = it->shape[0] - pos.at[0];
         for (int k = 0; k < job.operands; ++k) {
+            if (job.convert[k]) {
+                d[k] = tiles[k];
+                if (k > 0) convert_tile<true>(job, k, pos, i, tiles[k], n);
+                continue;
+            }
             switch (job.mode[k]) {
                 case kLinear:
                     d[k] = const_cast<char*>(job.data[k]) + i * job.size[k];
@@ -182,7 +205,10 @@ void run_chunk(Job& job, int64_t begin, int64_t end) {
             }
         }
         if (!job.fn(d, n, job.params)) __atomic_store_n(&job.bad, 1, __ATOMIC_RELAXED);
-        if (job.mode[0] == kGather) move_tile<false>(job, 0, pos, tiles[0], n);
+        if (job.convert[0])
+            convert_tile<false>(job, 0, pos, i, tiles[0], n);
+        else if (job.mode[0] == kGather)
+            move_tile<false>(job, 0, pos, tiles[0], n);
         i += n;
         pos.advance(it, n);
     }
@@ -217,7 +243,8 @@ void spread_operand(const dl_iter* it, int k, const double* params, char* out, i
     spread(out, p, n, element_size(it->dtype[k]));
 }
 
-dl_status run_rows(RowFn fn, const dl_iter* it, const double* params, int64_t grain) {
+dl_status run_rows(RowFn fn, const dl_iter* it, const double* params, int64_t grain,
+                   bool computes) {
     int64_t total = 1;
     for (int d = 0; d < it->ndim; ++d) total *= it->shape[d];
     if (total <= 0) return DL_OK;
@@ -239,7 +266,23 @@ dl_status run_rows(RowFn fn, const dl_iter* it, const double* params, int64_t gr
             make_scalar(job.scalars[k], it->dtype[k], params[DL_MAP_PARAMS + k]);
             job.data[k] = job.scalars[k];
         }
-        job.tiles |= job.mode[k] != kLinear && job.mode[k] != kRow;
+        job.convert[k] = nullptr;
+        if (computes && is_half(it->dtype[k])) {
+            const int dtype = it->dtype[k];
+            job.convert[k] = k == 0 ? conversion(dtype, DL_F32) : conversion(DL_F32, dtype);
+            if (job.mode[k] == kConstant) {  // one number, widened once
+                char value[8];
+                memcpy(value, job.data[k], 2);
+                char* const d[2] = {job.scalars[k], value};
+                job.convert[k](d, 1, nullptr);
+                job.convert[k] = nullptr;
+                job.data[k] = job.scalars[k];
+                job.size[k] = 4;
+            } else if (job.mode[k] != kLinear) {
+                job.mode[k] = kGather;
+            }
+        }
+        job.tiles |= job.convert[k] || (job.mode[k] != kLinear && job.mode[k] != kRow);
     }
     parallel_for(total, grain, [&](int64_t begin, int64_t end) { run_chunk(job, begin, end); });
     return job.bad ? DL_BAD_INDEX : DL_OK;

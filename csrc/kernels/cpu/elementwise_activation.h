@@ -49,8 +49,7 @@ struct Elu : With<Math, 3> {
 struct Gelu : Math {
     template <class V>
     static V eval(V x, const Par<V>&) {
-        typedef T_<V> T;
-        return x * T(0.5) * (verf(x * T(0.70710678118654752)) + T(1));
+        return vgelu(x);
     }
 };
 // sqrt(2/pi) (x + 0.044715 x^3), twice: 0.5 (1 + tanh(u)) = sigmoid(2u)
@@ -208,10 +207,8 @@ struct EluGrad : With<Math, 3> {
 struct GeluGrad : Math {
     template <class V>
     static V eval(V g, V x, const Par<V>&) {
-        typedef T_<V> T;
-        V cdf = (verf(x * T(0.70710678118654752)) + T(1)) * T(0.5);
-        V pdf = vexp(x * x * T(-0.5)) * T(0.39894228040143268);
-        return g * (cdf + x * pdf);
+        V e, cdf = vnormal(x, &e);
+        return g * (cdf + x * (e * T_<V>(0.39894228040143268)));
     }
 };
 struct GeluTanhGrad : Math {

@@ -99,12 +99,12 @@ constexpr RowFn kFill[DL_DTYPE_COUNT] = {
     fill_row<float>,   fill_row<double>,  fill_row<Bf16>,   fill_row<F16>,     fill_row<int64_t>,
     fill_row<int32_t>, fill_row<int16_t>, fill_row<int8_t>, fill_row<uint8_t>, fill_row<bool>};
 dl_status fill(const dl_iter* it, const double* params) {
-    return run_rows(kFill[it->dtype[0]], it, params, kCheapGrain * 2);
+    return run_rows(kFill[it->dtype[0]], it, params, kCheapGrain * 2, false);
 }
 
 dl_status copy(const dl_iter* it, const double* params) {
     const int out = it->dtype[0], in = it->dtype[1];
-    if (out != in) return run_rows(kCast[out][in], it, params, kCheapGrain);
+    if (out != in) return run_rows(kCast[out][in], it, params, kCheapGrain, false);
     if (!it->data[1]) {
         const double value[2] = {params[DL_MAP_PARAMS + 1], 0};
         return fill(it, value);
@@ -176,17 +176,19 @@ bool where_row(char* const* d, int64_t n, const double*) {
 dl_status where(const dl_iter* it, const double* params) {
     switch (element_size(it->dtype[0])) {
         case 1:
-            return run_rows(where_row<uint8_t>, it, params, kCheapGrain);
+            return run_rows(where_row<uint8_t>, it, params, kCheapGrain, false);
         case 2:
-            return run_rows(where_row<uint16_t>, it, params, kCheapGrain);
+            return run_rows(where_row<uint16_t>, it, params, kCheapGrain, false);
         case 4:
-            return run_rows(where_row<uint32_t>, it, params, kCheapGrain);
+            return run_rows(where_row<uint32_t>, it, params, kCheapGrain, false);
         default:
-            return run_rows(where_row<uint64_t>, it, params, kCheapGrain);
+            return run_rows(where_row<uint64_t>, it, params, kCheapGrain, false);
     }
 }
 
 }  // namespace
+
+RowFn conversion(int to, int from) { return kCast[to][from]; }
 
 void add_elementwise_copy(dl_elementwise_table* table) {
     table->copy = copy;

@@ -69,6 +69,23 @@ DL_INLINE double vsigmoid(double x) {
     return (x < 0 ? z : 1.0) / (1.0 + z);
 }
 
+DL_INLINE float vnormal(float x, float* e) {
+    *e = float(exp(-0.5 * double(x) * double(x)));
+    return float(0.5 * erfc(-0.70710678118654752 * double(x)));
+}
+DL_INLINE double vnormal(double x, double* e) {
+    *e = exp(-0.5 * x * x);
+    return 0.5 * erfc(-0.70710678118654752 * x);
+}
+DL_INLINE float vgelu(float x) {
+    float e;
+    return x * vnormal(x, &e);
+}
+DL_INLINE double vgelu(double x) {
+    double e;
+    return x * vnormal(x, &e);
+}
+
 // The type of V's lanes, a vector with the same number in every lane, and a choice per lane.
 template <class V>
 struct Lane {

@@ -11,9 +11,14 @@ namespace deeplite::cpu::DL_ISA {
 typedef bool (*RowFn)(char* const* operands, int64_t n, const double* params);
 
 // Runs `fn` over the iteration space: in place where an operand is contiguous along the inner
-// dimension, else through tiles that are gathered before and scattered after. `grain`: elements that
-// are worth a thread.
-dl_status run_rows(RowFn fn, const dl_iter* it, const double* params, int64_t grain);
+// dimension, else through tiles that are gathered before and scattered after. Half operands reach `fn`
+// as float32, by way of tiles too, if `fn` computes (and does not move them as they are). `grain`:
+// elements that are worth a thread.
+dl_status run_rows(RowFn fn, const dl_iter* it, const double* params, int64_t grain,
+                   bool computes = true);
+
+// Converts n elements, d[1] to d[0].
+RowFn conversion(int to, int from);
 
 // Copies operand 1 to operand 0, both of one dtype and in memory.
 dl_status move_elements(const dl_iter* it);
@@ -36,6 +41,7 @@ using namespace deeplite::cpu::DL_ISA;
 
 constexpr int64_t kCheapGrain = 32768, kHeavyGrain = 8192;
 
+inline bool is_half(int dtype) { return dtype == DL_BF16 || dtype == DL_F16; }
 inline int64_t element_size(int dtype) {
     const unsigned char sizes[DL_DTYPE_COUNT] = {4, 8, 2, 2, 8, 4, 2, 1, 1, 1};
     return sizes[dtype];
@@ -170,8 +176,11 @@ inline dl_status start_rows(const RowFn* rows, const dl_iter* it, const double* 
                             int64_t grain) {
     constexpr int64_t kFew = 64;
     const int dtype = it->dtype[1];
-    RowFn fn = rows[dtype];
+    bool half = false;
+    for (int k = 0; k < operands; ++k) half |= is_half(it->dtype[k]);
+    RowFn fn = rows[half ? int(DL_F32) : dtype];
     if (!fn) return DL_UNSUPPORTED;
+    if (half) return run_rows(fn, it, params, grain);
     const int64_t n = it->shape[0], size = element_size(dtype);
     bool direct = it->ndim == 1 && n <= grain && it->strides[0][0] == element_size(it->dtype[0]);
     char* d[operands];

@@ -86,59 +86,70 @@ void row_products(const T* dy, const T* x, const T* weight, int64_t n, T centre,
     *dot_out = total_dot;
 }
 
+// dx of one row.
 template <class T>
-void layer_norm_dx(const dl_layer_norm_args& g) {
-    const T *x = static_cast<const T*>(g.x), *dy = static_cast<const T*>(g.dy);
-    const T *weight = static_cast<const T*>(g.weight), *means = static_cast<const T*>(g.mean);
-    const T* rstds = static_cast<const T*>(g.rstd);
-    T* dx = static_cast<T*>(g.dx);
-    parallel_for(g.rows, rows_per_task(g.d), [&](int64_t begin, int64_t end) {
-        for (int64_t r = begin; r < end; ++r) {
-            const T *xr = x + r * g.d, *dr = dy + r * g.d, mean = g.rms ? T(0) : means[r],
-                    rstd = rstds[r];
-            T* out = dx + r * g.d;
-            double sum, dot;
-            row_products(dr, xr, weight, g.d, mean, &sum, &dot);
-            const T level = g.rms ? T(0) : T(sum / double(g.d));
-            const T slope = T(dot * double(rstd) * double(rstd) / double(g.d));
-            if (weight)
-                for (int64_t i = 0; i < g.d; ++i)
-                    out[i] = (dr[i] * weight[i] - level - (xr[i] - mean) * slope) * rstd;
-            else
-                for (int64_t i = 0; i < g.d; ++i)
-                    out[i] = (dr[i] - level - (xr[i] - mean) * slope) * rstd;
-        }
-    });
+void layer_norm_dx(const dl_layer_norm_args& g, int64_t r) {
+    const T* weight = static_cast<const T*>(g.weight);
+    const T *xr = static_cast<const T*>(g.x) + r * g.d, *dr = static_cast<const T*>(g.dy) + r * g.d;
+    const T mean = g.rms ? T(0) : static_cast<const T*>(g.mean)[r],
+            rstd = static_cast<const T*>(g.rstd)[r];
+    T* __restrict out = static_cast<T*>(g.dx) + r * g.d;
+    double sum, dot;
+    row_products(dr, xr, weight, g.d, mean, &sum, &dot);
+    const T level = g.rms ? T(0) : T(sum / double(g.d));
+    const T slope = T(dot * double(rstd) * double(rstd) / double(g.d));
+    if (weight)
+        for (int64_t i = 0; i < g.d; ++i)
+            out[i] = (dr[i] * weight[i] - level - (xr[i] - mean) * slope) * rstd;
+    else
+        for (int64_t i = 0; i < g.d; ++i) out[i] = (dr[i] - level - (xr[i] - mean) * slope) * rstd;
 }
 
-// dweight and dbias: up to 64 runs of rows are summed on their own, then added in order.
+// What one row adds to dweight and dbias.
 template <class T>
-bool layer_norm_dweight(const dl_layer_norm_args& g) {
-    const T *x = static_cast<const T*>(g.x), *dy = static_cast<const T*>(g.dy);
-    const T *means = static_cast<const T*>(g.mean), *rstds = static_cast<const T*>(g.rstd);
-    T *dweight = static_cast<T*>(g.dweight), *dbias = static_cast<T*>(g.dbias);
+void layer_norm_add_row(const dl_layer_norm_args& g, int64_t r, T* __restrict dw,
+                        T* __restrict db) {
+    const T *xr = static_cast<const T*>(g.x) + r * g.d, *dr = static_cast<const T*>(g.dy) + r * g.d;
+    const T mean = g.rms ? T(0) : static_cast<const T*>(g.mean)[r],
+            rstd = static_cast<const T*>(g.rstd)[r];
+    if (g.dweight && g.dbias)
+        for (int64_t i = 0; i < g.d; ++i) {
+            dw[i] += dr[i] * ((xr[i] - mean) * rstd);
+            db[i] += dr[i];
+        }
+    else if (g.dweight)
+        for (int64_t i = 0; i < g.d; ++i) dw[i] += dr[i] * ((xr[i] - mean) * rstd);
+    else
+        for (int64_t i = 0; i < g.d; ++i) db[i] += dr[i];
+}
+
+// One pass: a row gives its dx and its part of dweight and dbias while it is in cache. Up to 64 runs of
+// rows are summed on their own, then added in order.
+template <class T>
+dl_status layer_norm_backward(const dl_layer_norm_args& g) {
+    const bool sums = g.dweight || g.dbias;
     const int64_t fewest = rows_per_task(g.d), even = (g.rows + 63) / 64;
     const int64_t step = fewest > even ? fewest : even, runs = (g.rows + step - 1) / step;
-    T* partial = static_cast<T*>(dl_scratch(size_t(runs * 2 * g.d) * sizeof(T), 2));
-    if (!partial && runs > 0) return false;
+    T* partial = nullptr;
+    if (sums && runs > 0) {
+        partial = static_cast<T*>(dl_scratch(size_t(runs * 2 * g.d) * sizeof(T), 2));
+        if (!partial) return DL_OUT_OF_MEMORY;
+    }
     parallel_for(runs, 1, [&](int64_t begin, int64_t end) {
         for (int64_t run = begin; run < end; ++run) {
             T *dw = partial + run * 2 * g.d, *db = dw + g.d;
-            memset(dw, 0, size_t(2 * g.d) * sizeof(T));
+            if (sums) memset(dw, 0, size_t(2 * g.d) * sizeof(T));
             const int64_t last = (run + 1) * step < g.rows ? (run + 1) * step : g.rows;
             for (int64_t r = run * step; r < last; ++r) {
-                const T *xr = x + r * g.d, *dr = dy + r * g.d, mean = g.rms ? T(0) : means[r],
-                        rstd = rstds[r];
-                if (dweight)
-                    for (int64_t i = 0; i < g.d; ++i) dw[i] += dr[i] * ((xr[i] - mean) * rstd);
-                if (dbias)
-                    for (int64_t i = 0; i < g.d; ++i) db[i] += dr[i];
+                if (g.dx && g.d > 0) layer_norm_dx<T>(g, r);
+                if (sums) layer_norm_add_row<T>(g, r, dw, db);
             }
         }
     });
+    if (!sums) return DL_OK;
     parallel_for(g.d, 4096, [&](int64_t begin, int64_t end) {
         for (int which = 0; which < 2; ++which) {
-            T* out = which ? dbias : dweight;
+            T* out = static_cast<T*>(which ? g.dbias : g.dweight);
             if (!out) continue;
             for (int64_t i = begin; i < end; ++i) out[i] = T(0);
             for (int64_t run = 0; run < runs; ++run)
@@ -146,13 +157,6 @@ bool layer_norm_dweight(const dl_layer_norm_args& g) {
                     out[i] += partial[(run * 2 + which) * g.d + i];
         }
     });
-    return true;
-}
-
-template <class T>
-dl_status layer_norm_backward(const dl_layer_norm_args& g) {
-    if (g.dx && g.d > 0) layer_norm_dx<T>(g);
-    if ((g.dweight || g.dbias) && !layer_norm_dweight<T>(g)) return DL_OUT_OF_MEMORY;
     return DL_OK;
 }
 

@@ -12,7 +12,9 @@ const dl_pool_table* pool_table();  // the plain twin serves what has no fast pa
 
 namespace deeplite::cpu::DL_ISA {
 
-dl_status resample(const dl_resample* args);  // pool_resample.cpp
+dl_status resample(const dl_resample* args);              // pool_resample.cpp
+dl_status adaptive_avg(const dl_pool& p, bool backward);  // pool_adaptive.cpp: unequal windows
+dl_status adaptive_max(const dl_pool& p);
 
 namespace {
 
@@ -113,8 +115,54 @@ void max_row(const dl_pool& p, const PhasedShape& s, const int64_t* at_tap, cons
     }
 }
 
+// One window that is the whole input.
+bool covers_all(const dl_pool& p) {
+    for (int d = 0; d < 3; ++d)
+        if (p.out[d] != 1 || p.kernel[d] != p.in[d] || p.pad[d] != 0 || p.dilation[d] != 1)
+            return false;
+    return true;
+}
+
+// Place of the largest of n elements: the first of equals, or the last NaN.
+template <class T>
+int64_t plane_max(const T* x, int64_t n) {
+    using V = typename Vec<T>::type;
+    constexpr int N = Vec<T>::N;
+    V top = vset1<T>(T(-__builtin_inf()));
+    auto nan = top != top;
+    for (int64_t i = 0; i < n; i += N) {
+        const V v = n - i < N ? vload_n<T>(x + i, n - i, T(-__builtin_inf())) : vload(x + i);
+        top = v > top ? v : top;
+        nan |= v != v;
+    }
+    if (vany(nan)) {
+        int64_t i = n - 1;
+        while (x[i] == x[i]) --i;
+        return i;
+    }
+    T best = top[0];
+    for (int l = 1; l < N; ++l) best = top[l] > best ? top[l] : best;
+    int64_t i = 0;
+    while (x[i] != best) ++i;
+    return i;
+}
+template <class T>
+dl_status global_max_forward(const dl_pool& p) {
+    const int64_t n = volume(p.in);
+    parallel_for(p.planes, grain(p), [&](int64_t begin, int64_t end) {
+        for (int64_t plane = begin; plane < end; ++plane) {
+            const T* x = static_cast<const T*>(p.x) + plane * n;
+            const int64_t at = plane_max(x, n);
+            static_cast<T*>(p.y)[plane] = x[at];
+            if (p.indices) p.indices[plane] = at;
+        }
+    });
+    return DL_OK;
+}
+
 template <class T>
 dl_status max_forward(const dl_pool& p) {
+    if (covers_all(p)) return global_max_forward<T>(p);
     using I = typename LaneInt<T>::type;
     if (volume(p.in) > (int64_t(1) << 30) || p.stride[2] > kMaxPhases)
         return reference::pool_table()->max_forward(&p);
@@ -247,12 +295,7 @@ dl_status global_avg_backward(const dl_pool& p) {
     return DL_OK;
 }
 
-// One window that is the whole input.
-bool is_global(const dl_pool& p) {
-    for (int d = 0; d < 3; ++d)
-        if (p.out[d] != 1 || p.kernel[d] != p.in[d] || p.pad[d] != 0) return false;
-    return p.divisor == 0;
-}
+bool is_global(const dl_pool& p) { return p.divisor == 0 && covers_all(p); }
 
 template <class T>
 dl_status avg_forward(const dl_pool& p) {
@@ -396,22 +439,19 @@ bool as_plain(const dl_pool& p, dl_pool* plain) {
 template <class T>
 dl_status adaptive_max_forward(const dl_pool& p) {
     dl_pool plain;
-    return as_plain(p, &plain) ? max_forward<T>(plain)
-                               : reference::pool_table()->adaptive_max_forward(&p);
+    return as_plain(p, &plain) ? max_forward<T>(plain) : adaptive_max(p);
 }
 
 template <class T>
 dl_status adaptive_avg_forward(const dl_pool& p) {
     dl_pool plain;
-    return as_plain(p, &plain) ? avg_forward<T>(plain)
-                               : reference::pool_table()->adaptive_avg_forward(&p);
+    return as_plain(p, &plain) ? avg_forward<T>(plain) : adaptive_avg(p, false);
 }
 
 template <class T>
 dl_status adaptive_avg_backward(const dl_pool& p) {
     dl_pool plain;
-    return as_plain(p, &plain) ? avg_backward<T>(plain)
-                               : reference::pool_table()->adaptive_avg_backward(&p);
+    return as_plain(p, &plain) ? avg_backward<T>(plain) : adaptive_avg(p, true);
 }
 
 template <class T>

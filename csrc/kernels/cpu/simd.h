@@ -81,6 +81,20 @@ DL_INLINE void vstore_n(T* p, typename Vec<T>::type v, int64_t n) {
 #endif
     for (int64_t i = 0; i < n; ++i) p[i] = v[i];
 }
+// a * b + c, rounded once: only where DL_HAS_FMA says that there is an instruction for it.
+#if defined(__FMA__) && defined(__AVX512F__) && DL_VEC_BYTES == 64
+#define DL_HAS_FMA 1
+DL_INLINE vf32 vfma(vf32 a, vf32 b, vf32 c) {
+    return (vf32)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+}
+#elif defined(__FMA__) && DL_VEC_BYTES == 32
+#define DL_HAS_FMA 1
+DL_INLINE vf32 vfma(vf32 a, vf32 b, vf32 c) {
+    return (vf32)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+}
+#else
+#define DL_HAS_FMA 0
+#endif
 // max/min as the hardware does them: (a > b ? a : b), so a NaN in `a` gives b.
 template <class V>
 DL_INLINE V vmax(V a, V b) {

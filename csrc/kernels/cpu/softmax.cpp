@@ -1,13 +1,16 @@
 // softmax and log_softmax along the middle axis of x [outer, n, inner].
 //
 // inner == 1: a row is contiguous; three passes over it (maximum, exponentials and their sum, scale).
-// inner > 1:  the same passes over tiles of adjacent columns, one vector lane each.
+// inner > 1:  the same passes over columns, one vector lane each. A tile of adjacent columns is copied to
+//             where its rows lie side by side: with the strides of whole planes they would meet in a few
+//             cache sets, and every pass would go to memory again.
 #include "kernels/softmax.h"
 
 #include <math.h>
 
 #include "kernels/cpu/parallel.h"
 #include "kernels/cpu/simd.h"
+#include "kernels/cpu/strided.h"
 #include "kernels/cpu/vmath.h"
 
 namespace deeplite::cpu::DL_ISA {
@@ -15,12 +18,6 @@ namespace {
 
 template <class T>
 using V = typename Vec<T>::type;
-
-// The larger one; a NaN in either wins.
-template <class X>
-DL_INLINE X larger(X a, X b) {
-    return ((a > b) | (a != a)) ? a : b;
-}
 
 // f(p, count): whole vectors of a run of n elements, then the rest of it.
 template <class T, class F>
@@ -64,19 +61,20 @@ struct RowSum {
 };
 
 // ---- inner == 1 ----------------------------------------------------------------------------------
+// A NaN counts for nothing here: it comes back with the sum.
 template <class T>
 T row_max(const T* x, int64_t n) {
     constexpr int64_t N = Vec<T>::N;
     V<T> m0 = vset1<T>(-T(INFINITY)), m1 = m0;
     int64_t i = 0;
     for (; n - i >= 2 * N; i += 2 * N) {
-        m0 = larger(m0, vload(x + i));
-        m1 = larger(m1, vload(x + i + N));
+        m0 = vmax(vload(x + i), m0);
+        m1 = vmax(vload(x + i + N), m1);
     }
-    for (; i < n; i += N) m0 = larger(m0, load<T>(x + i, n - i < N ? n - i : N, -T(INFINITY)));
-    m0 = larger(m0, m1);
+    for (; i < n; i += N) m0 = vmax(load<T>(x + i, n - i < N ? n - i : N, -T(INFINITY)), m0);
+    m0 = vmax(m0, m1);
     T top = m0[0];
-    for (int l = 1; l < N; ++l) top = larger<T>(top, m0[l]);
+    for (int l = 1; l < N; ++l) top = m0[l] > top ? m0[l] : top;
     return top;
 }
 
@@ -136,125 +134,172 @@ void log_softmax_backward_row(const T* y, const T* dy, T* dx, int64_t n) {
     });
 }
 
-// ---- inner > 1: `lanes` adjacent columns (at most a vector of them), rows `inner` apart ------------
-template <class T>
+// ---- inner > 1: U vectors of adjacent columns, rows `stride` apart ----------------------------------
+template <class T, int U>
 struct Columns {
-    int64_t n, inner, lanes;
-    V<T> at(const T* p, int64_t row) const { return load<T>(p + row * inner, lanes, T(0)); }
-    void put(T* p, int64_t row, V<T> v) const { store<T>(p + row * inner, v, lanes); }
-    V<T> max(const T* x) const {
-        V<T> top = vset1<T>(-T(INFINITY));
-        for (int64_t r = 0; r < n; ++r) top = larger(top, at(x, r));
-        return top;
+    static constexpr int64_t N = Vec<T>::N;
+    int64_t n, stride;
+
+    // f(vector, place) for all of them, row by row.
+    template <class F>
+    DL_INLINE void each(const Columns& c, const F& f) {
+        for (int64_t r = 0; r < c.n; ++r)
+            for (int u = 0; u < U; ++u) f(u, r * c.stride + u * N);
+    }
+    // Sums of f(place) down the columns: 64 rows at a time, then these.
+    template <class F>
+    DL_INLINE void sum(const Columns& c, V<T>* total, const F& f) {
+        for (int u = 0; u < U; ++u) total[u] = V<T>{};
+        for (int64_t r = 0; r < c.n;) {
+            const int64_t last = c.n - r < 64 ? c.n : r + 64;
+            V<T> part[U] = {};
+            for (; r < last; ++r)
+                for (int u = 0; u < U; ++u) part[u] += f(u, r * c.stride + u * N);
+            for (int u = 0; u < U; ++u) total[u] += part[u];
+        }
+    }
+    DL_INLINE void max(const Columns& c, V<T>* top, const T* x) {
+        for (int u = 0; u < U; ++u) top[u] = vset1<T>(-T(INFINITY));
+        each(c, [&](int u, int64_t i) { top[u] = vmax(vload(x + i), top[u]); });
     }
 };
 
-// Sums of lanes in blocks: the parts of 64 rows, then the sum of the parts.
-template <class T, class F>
-DL_INLINE V<T> sum_rows(int64_t n, const F& f) {
-    V<T> total{};
-    for (int64_t r = 0; r < n;) {
-        int64_t last = n - r < 64 ? n : r + 64;
-        V<T> part{};
-        for (; r < last; ++r) part += f(r);
-        total += part;
+struct Softmax {
+    template <class T, int U>
+    static void run(const Columns<T, U>& c, T* x, const T*) {
+        V<T> top[U], sum[U];
+        c.max(c, top, x);
+        c.sum(c, sum, [&](int u, int64_t i) {
+            V<T> e = vexp(vload(x + i) - top[u]);
+            vstore(x + i, e);
+            return e;
+        });
+        for (int u = 0; u < U; ++u) sum[u] = T(1) / sum[u];
+        c.each(c, [&](int u, int64_t i) { vstore(x + i, vload(x + i) * sum[u]); });
     }
-    return total;
-}
-
-template <class T>
-void softmax_columns(const Columns<T>& c, const T* x, T* y) {
-    V<T> top = c.max(x);
-    V<T> sum = sum_rows<T>(c.n, [&](int64_t r) {
-        V<T> e = vexp(c.at(x, r) - top);
-        c.put(y, r, e);
-        return e;
-    });
-    V<T> scale = T(1) / sum;
-    for (int64_t r = 0; r < c.n; ++r) c.put(y, r, c.at(y, r) * scale);
-}
-
-template <class T>
-void log_softmax_columns(const Columns<T>& c, const T* x, T* y) {
-    V<T> top = c.max(x);
-    V<T> log_sum = vlog(sum_rows<T>(c.n, [&](int64_t r) { return vexp(c.at(x, r) - top); }));
-    for (int64_t r = 0; r < c.n; ++r) c.put(y, r, (c.at(x, r) - top) - log_sum);
-}
-
-template <class T>
-void softmax_backward_columns(const Columns<T>& c, const T* y, const T* dy, T* dx) {
-    V<T> dot = sum_rows<T>(c.n, [&](int64_t r) { return c.at(y, r) * c.at(dy, r); });
-    for (int64_t r = 0; r < c.n; ++r) c.put(dx, r, (c.at(dy, r) - dot) * c.at(y, r));
-}
-
-template <class T>
-void log_softmax_backward_columns(const Columns<T>& c, const T* y, const T* dy, T* dx) {
-    V<T> total = sum_rows<T>(c.n, [&](int64_t r) { return c.at(dy, r); });
-    for (int64_t r = 0; r < c.n; ++r) c.put(dx, r, c.at(dy, r) - vexp(c.at(y, r)) * total);
-}
+};
+struct LogSoftmax {
+    template <class T, int U>
+    static void run(const Columns<T, U>& c, T* x, const T*) {
+        V<T> top[U], sum[U];
+        c.max(c, top, x);
+        c.sum(c, sum, [&](int u, int64_t i) { return vexp(vload(x + i) - top[u]); });
+        for (int u = 0; u < U; ++u) sum[u] = vlog(sum[u]);
+        c.each(c, [&](int u, int64_t i) { vstore(x + i, (vload(x + i) - top[u]) - sum[u]); });
+    }
+};
+struct SoftmaxBackward {
+    template <class T, int U>
+    static void run(const Columns<T, U>& c, T* y, const T* dy) {
+        V<T> dot[U];
+        c.sum(c, dot, [&](int, int64_t i) { return vload(y + i) * vload(dy + i); });
+        c.each(c,
+               [&](int u, int64_t i) { vstore(y + i, (vload(dy + i) - dot[u]) * vload(y + i)); });
+    }
+};
+struct LogSoftmaxBackward {
+    template <class T, int U>
+    static void run(const Columns<T, U>& c, T* y, const T* dy) {
+        V<T> total[U];
+        c.sum(c, total, [&](int, int64_t i) { return vload(dy + i); });
+        c.each(c, [&](int u, int64_t i) {
+            vstore(y + i, vload(dy + i) - vexp(vload(y + i)) * total[u]);
+        });
+    }
+};
 
 // ---- cuts and dtypes -----------------------------------------------------------------------------
-// row(first element) for each row, or columns(tile, first element) for each tile of columns.
-template <class T, class Row, class Tile>
-dl_status for_each(int64_t outer, int64_t n, int64_t inner, const Row& row, const Tile& tile) {
-    if (n == 0) return DL_OK;
-    constexpr int64_t N = Vec<T>::N;
-    int64_t tiles = inner == 1 ? 1 : (inner + N - 1) / N;
-    int64_t work = n * (inner == 1 ? 1 : N);
-    int64_t grain = work >= 8192 ? 1 : 8192 / work;
+// f(first element) for each row.
+template <class F>
+void for_each_row(int64_t outer, int64_t n, const F& f) {
+    const int64_t grain = n >= 8192 ? 1 : 8192 / n;
+    parallel_for(outer, grain, [&](int64_t begin, int64_t end) {
+        for (int64_t t = begin; t < end; ++t) f(t * n);
+    });
+}
+
+// Copies `rows` rows of `width` elements.
+template <class T>
+void copy_rows(T* dst, int64_t to, const T* src, int64_t from, int64_t rows, int64_t width) {
+    for (int64_t r = 0; r < rows; ++r)
+        copy_bytes(reinterpret_cast<char*>(dst + r * to),
+                   reinterpret_cast<const char*>(src + r * from), width * int64_t(sizeof(T)));
+}
+
+// Op::run over all columns of a (and b, which may be null) -> out, a tile of them at a time. The last
+// vector of a tile may hold lanes that mean nothing; they are not copied back.
+template <class Op, class T>
+dl_status for_each_column(int64_t outer, int64_t n, int64_t inner, const T* a, const T* b, T* out) {
+    constexpr int64_t N = Vec<T>::N, kTileBytes = 32 * 1024;
+    int64_t width = kTileBytes / int64_t(sizeof(T)) / (b ? 2 : 1) / n / N * N;
+    if (width < N) width = N;
+    if (width > 16 * N) width = 16 * N;
+    const int64_t tiles = (inner + width - 1) / width;
+    const int64_t grain = n * width >= 8192 ? 1 : 8192 / (n * width);
+    int failed = 0;
     parallel_for(outer * tiles, grain, [&](int64_t begin, int64_t end) {
-        for (int64_t t = begin; t < end; ++t) {
-            if (inner == 1) {
-                row(t * n);
-                continue;
-            }
-            int64_t column = t % tiles * N;
-            Columns<T> c{n, inner, inner - column < N ? inner - column : N};
-            tile(c, t / tiles * n * inner + column);
+        T* room = static_cast<T*>(dl_scratch(size_t(2 * n * width) * sizeof(T), 0));
+        if (!room) {
+            __atomic_store_n(&failed, 1, __ATOMIC_RELAXED);
+            return;
         }
+        T *ta = room, *tb = room + n * width;
+        for (int64_t t = begin; t < end; ++t) {
+            const int64_t column = t % tiles * width, at = t / tiles * n * inner + column;
+            const int64_t wide = inner - column < width ? inner - column : width;
+            copy_rows(ta, width, a + at, inner, n, wide);
+            if (b) copy_rows(tb, width, b + at, inner, n, wide);
+            int64_t c = 0;
+            for (; c + 3 * N < wide; c += 4 * N) Op::run(Columns<T, 4>{n, width}, ta + c, tb + c);
+            for (; c < wide; c += N) Op::run(Columns<T, 1>{n, width}, ta + c, tb + c);
+            copy_rows(out + at, inner, ta, width, n, wide);
+        }
+    });
+    return failed ? DL_OUT_OF_MEMORY : DL_OK;
+}
+
+template <class T, bool log>
+dl_status forward(const dl_softmax_args& args) {
+    const T* x = static_cast<const T*>(args.in);
+    T* y = static_cast<T*>(args.out);
+    if (args.outer == 0 || args.n == 0 || args.inner == 0) return DL_OK;
+    if (args.inner > 1) {
+        const T* none = nullptr;
+        return log ? for_each_column<LogSoftmax>(args.outer, args.n, args.inner, x, none, y)
+                   : for_each_column<Softmax>(args.outer, args.n, args.inner, x, none, y);
+    }
+    for_each_row(args.outer, args.n, [&](int64_t at) {
+        (log ? log_softmax_row<T> : softmax_row<T>)(x + at, y + at, args.n);
     });
     return DL_OK;
 }
 
-template <class T>
-dl_status forward(const dl_softmax_args& args, bool log) {
-    const T* x = static_cast<const T*>(args.in);
-    T* y = static_cast<T*>(args.out);
-    return for_each<T>(
-        args.outer, args.n, args.inner,
-        [&](int64_t at) { (log ? log_softmax_row<T> : softmax_row<T>)(x + at, y + at, args.n); },
-        [&](const Columns<T>& c, int64_t at) {
-            (log ? log_softmax_columns<T> : softmax_columns<T>)(c, x + at, y + at);
-        });
-}
-
-template <class T>
-dl_status backward(const dl_softmax_backward_args& args, bool log) {
+template <class T, bool log>
+dl_status backward(const dl_softmax_backward_args& args) {
     const T* y = static_cast<const T*>(args.y);
     const T* dy = static_cast<const T*>(args.dy);
     T* dx = static_cast<T*>(args.dx);
-    return for_each<T>(
-        args.outer, args.n, args.inner,
-        [&](int64_t at) {
-            (log ? log_softmax_backward_row<T> : softmax_backward_row<T>)(y + at, dy + at, dx + at,
-                                                                          args.n);
-        },
-        [&](const Columns<T>& c, int64_t at) {
-            (log ? log_softmax_backward_columns<T> : softmax_backward_columns<T>)(c, y + at,
-                                                                                  dy + at, dx + at);
-        });
+    if (args.outer == 0 || args.n == 0 || args.inner == 0) return DL_OK;
+    if (args.inner > 1)
+        return log ? for_each_column<LogSoftmaxBackward>(args.outer, args.n, args.inner, y, dy, dx)
+                   : for_each_column<SoftmaxBackward>(args.outer, args.n, args.inner, y, dy, dx);
+    for_each_row(args.outer, args.n, [&](int64_t at) {
+        (log ? log_softmax_backward_row<T> : softmax_backward_row<T>)(y + at, dy + at, dx + at,
+                                                                      args.n);
+    });
+    return DL_OK;
 }
 
 template <bool log>
 dl_status forward_any(const dl_softmax_args* args) {
-    if (args->dtype == DL_F32) return forward<float>(*args, log);
-    if (args->dtype == DL_F64) return forward<double>(*args, log);
+    if (args->dtype == DL_F32) return forward<float, log>(*args);
+    if (args->dtype == DL_F64) return forward<double, log>(*args);
     return DL_UNSUPPORTED;
 }
 template <bool log>
 dl_status backward_any(const dl_softmax_backward_args* args) {
-    if (args->dtype == DL_F32) return backward<float>(*args, log);
-    if (args->dtype == DL_F64) return backward<double>(*args, log);
+    if (args->dtype == DL_F32) return backward<float, log>(*args);
+    if (args->dtype == DL_F64) return backward<double, log>(*args);
     return DL_UNSUPPORTED;
 }
 

@@ -2,8 +2,9 @@
 // for infinities, NaN, signed zeros and denormals. float32 has them all; float64 has exp, expm1, log,
 // log1p, tanh, sigmoid and erf at full precision (what else is here on vf64 serves float32).
 //
-// Polynomials are minimax fits, in the argument the comment beside them names. No step relies on a
-// fused multiply-add: products that must be exact have factors with enough trailing zero bits.
+// Polynomials are minimax fits, in the argument the comment beside them names. Where no fused
+// multiply-add can be counted on, products that must be exact have factors with enough trailing zero
+// bits; where it can (DL_HAS_FMA), exp takes a shorter way.
 #pragma once
 #include <math.h>
 
@@ -94,11 +95,48 @@ DL_INLINE vf64 vclamp_exp(vf64 x, double lo, double hi) {
     return vmax(vset1(lo), vmin(vset1(hi), x));
 }
 
+#if DL_HAS_FMA
+// 2^k 2^f for a whole k and |f| <= 1/2, where k = t - kMagic: t holds k in its low bits.
+constexpr float kMagic = 12582912.0f;  // 1.5 * 2^23
+DL_INLINE vf32 vexp2_parts(vf32 t, vf32 k, vf32 f) {
+    vf32 p = vpoly(f, 0.69314718246f, 0.24022647738f, 0.055503323674f, 0.0096184369177f,
+                   0.0013398875017f, 0.0001535336196f);
+    p = vfma(f, p, vset1(1.0f));
+#if DL_VEC_BYTES == 64
+    (void)t;
+    return (vf32)_mm512_maskz_scalef_ps(0xffff, (__m512)p, (__m512)k);
+#else
+    (void)k;
+    return vscale(p, (vi32)t - 0x4b400000);
+#endif
+}
+// x log2(e) = k + f: log2(e) in two parts, and each step rounds once.
+DL_INLINE vf32 vexp(vf32 x) {
+    x = vclamp_exp(x, -105.0f, 90.0f);
+    const vf32 log2e = vset1(1.44269502f), rest = vset1(1.92596299e-8f);
+    vf32 t = vfma(x, log2e, vset1(kMagic)), k = t - kMagic;
+    return vexp2_parts(t, k, vfma(x, rest, vfma(x, log2e, -k)));
+}
+// exp(-a^2 / 2) for 0 <= a <= 15; what rounding takes from a^2 is not lost.
+DL_INLINE vf32 vexp_half_square(vf32 a) {
+    const vf32 c = vset1(-0.72134751f), rest = vset1(-9.62981495e-9f);  // -log2(e) / 2
+    vf32 u = a * a, lost = vfma(a, a, -u);
+    vf32 t = vfma(u, c, vset1(kMagic)), k = t - kMagic;
+    return vexp2_parts(t, k, vfma(lost, c, vfma(u, rest, vfma(u, c, -k))));
+}
+#else
 DL_INLINE vf32 vexp(vf32 x) {
     vi32 n;
     vf32 r = vreduce_ln2(vclamp_exp(x, -105.0f, 90.0f), &n);
     return vscale(vexp_poly(r) * (r * r) + r + 1.0f, n);
 }
+// exp(-a^2 / 2) for 0 <= a <= 15: the square of a's upper half is exact, the rest is a small exponent.
+DL_INLINE vf32 vexp_half_square(vf32 a) {
+    vf32 high = (vf32)((vu32)a & 0xfffff000u), rest = (a - high) * (a + high) * -0.5f;
+    vf32 small = vpoly(rest, 1.0f, 1.0f, 0.5f, 0.16666667f);
+    return vexp(high * high * -0.5f) * small;
+}
+#endif
 DL_INLINE vf64 vexp(vf64 x) {
     vi64 n;
     vf64 r = vreduce_ln2(vclamp_exp(x, -746.0, 711.0), &n);
@@ -278,6 +316,37 @@ DL_INLINE vf64 verf(vf64 x) {
                    1.2078310132601422e-8, -8.9676687752612314e-10, 4.13200802470277375e-11,
                    -8.90423360195389519e-13);
     return a < 1.0 ? small : vcopysign(1.0 - vexp(-q), x);
+}
+
+// h and *e with Phi(-|x|) = h e, where Phi is the normal distribution function and *e = exp(-x^2 / 2): h is
+// a quotient of polynomials whose coefficients are all positive, so a small Phi keeps its precision.
+DL_INLINE vf32 vnormal_tail(vf32 x, vf32* e) {
+    vf32 a = vmin(vset1(14.5f), vabs(x));  // Phi(-14.5) rounds to 0
+    *e = vexp_half_square(a);
+    vf32 p = vpoly(a, 0.5f, 0.43829485774f, 0.18323507905f, 0.0406332053244f, 0.00411630654708f);
+    vf32 q = vpoly(a, 1.0f, 1.67447471619f, 1.20250284672f, 0.469470471144f, 0.101858794689f,
+                   0.01031793002f);
+    return p / q;
+}
+// Phi(x) and *e = exp(-x^2 / 2)
+DL_INLINE vf32 vnormal(vf32 x, vf32* e) {
+    vf32 tail = vnormal_tail(x, e) * *e;
+    return (vi32)x < 0 ? tail : 1.0f - tail;
+}
+DL_INLINE vf64 vnormal(vf64 x, vf64* e) {
+    *e = vexp(x * x * -0.5);
+    return (verf(x * 0.70710678118654752) + 1.0) * 0.5;
+}
+
+// x Phi(x); e, which may be denormal, is multiplied last.
+DL_INLINE vf32 vgelu(vf32 x) {
+    vf32 e, h = vnormal_tail(x, &e), part = x * h * e;
+    part = x == __builtin_inff() ? vf32{} : part;  // inf - inf * 0
+    return (vi32)x < 0 ? part : x - part;
+}
+DL_INLINE vf64 vgelu(vf64 x) {
+    vf64 e;
+    return x * vnormal(x, &e);
 }
 
 // r = x - n pi/2, |r| <= pi/4, in double; good for |x| < 10^6, the bound the callers check.

@@ -30,9 +30,24 @@ void each_element(const dl_iter* it, const F& f) {
     }
 }
 
+// Half operands are computed in float32.
 template <class T>
-T load(const char* p, const double* params, int k) {
-    return p ? *reinterpret_cast<const T*>(p) : T(params[DL_MAP_PARAMS + k]);
+T load(const dl_iter* it, const char* p, const double* params, int k) {
+    if (!p) return T(params[DL_MAP_PARAMS + k]);
+    if constexpr (kSame<T, float>) {
+        if (it->dtype[k] == DL_BF16) return bf16_to_float(*reinterpret_cast<const uint16_t*>(p));
+        if (it->dtype[k] == DL_F16) return f16_to_float(*reinterpret_cast<const uint16_t*>(p));
+    }
+    return *reinterpret_cast<const T*>(p);
+}
+template <class T>
+void store(const dl_iter* it, char* p, T y) {
+    if (kSame<T, float> && it->dtype[0] == DL_BF16)
+        *reinterpret_cast<uint16_t*>(p) = float_to_bf16(float(y));
+    else if (kSame<T, float> && it->dtype[0] == DL_F16)
+        *reinterpret_cast<uint16_t*>(p) = float_to_f16(float(y));
+    else
+        *reinterpret_cast<T*>(p) = y;
 }
 template <class T>
 Par<T> parameters(const double* p, int count) {
@@ -49,19 +64,19 @@ dl_status run(const dl_iter* it, const double* params) {
         const Par<T> par = parameters<T>(params, Op::params);
         bool zero = false;
         each_element(it, [&](int64_t, char** p) {
-            auto store = [&](auto y) { *reinterpret_cast<decltype(y)*>(p[0]) = y; };
-            T a = load<T>(p[1], params, 1);
+            T a = load<T>(it, p[1], params, 1);
             if constexpr (inputs == 1) {
-                store(Op::eval(a, par));
+                store(it, p[0], Op::eval(a, par));
             } else if constexpr (inputs == 2) {
-                T b = load<T>(p[2], params, 2);
+                T b = load<T>(it, p[2], params, 2);
                 if (Op::divides && !kIsFloat<T> && b == T(0)) {
                     zero = true;
                     b = T(1);
                 }
-                store(Op::eval(a, b, par));
+                store(it, p[0], Op::eval(a, b, par));
             } else {
-                store(Op::eval(a, load<T>(p[2], params, 2), load<T>(p[3], params, 3), par));
+                T b = load<T>(it, p[2], params, 2), c = load<T>(it, p[3], params, 3);
+                store(it, p[0], Op::eval(a, b, c, par));
             }
         });
         return zero ? DL_BAD_INDEX : DL_OK;
@@ -70,6 +85,9 @@ dl_status run(const dl_iter* it, const double* params) {
 
 template <class Op, int inputs>
 dl_status run_any(const dl_iter* it, const double* params) {
+    for (int k = 0; k <= inputs; ++k)
+        if (it->dtype[k] == DL_BF16 || it->dtype[k] == DL_F16)
+            return run<Op, inputs, float>(it, params);
     switch (it->dtype[1]) {
         case DL_F32:
             return run<Op, inputs, float>(it, params);
