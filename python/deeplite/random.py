@@ -29,8 +29,10 @@ def set_rng_state(new_state: tuple[int, int]) -> None:
 
 
 @contextmanager
-def fork_rng() -> Iterator[None]:
-    """What is drawn inside leaves the generator outside as it was.
+def fork_rng(devices: object = None, enabled: bool = True) -> Iterator[None]:
+    """What is drawn inside leaves the generator outside as it was, unless ``enabled`` is False.
+
+    ``devices`` is taken for torch's sake: there is one generator for all of them.
 
     >>> import deeplite as dl
     >>> _ = dl.manual_seed(0)
@@ -39,8 +41,9 @@ def fork_rng() -> Iterator[None]:
     >>> bool(a == dl.rand(1))
     True
     """
-    state = get_rng_state()
+    state = get_rng_state() if enabled else None
     try:
         yield
     finally:
-        set_rng_state(state)
+        if state is not None:
+            set_rng_state(state)
