@@ -43,6 +43,8 @@ _LAZY_MODULES = {
     "utils",
 }
 _LAZY_NAMES = {
+    "finfo": "_dtype_info",
+    "iinfo": "_dtype_info",
     "frombuffer": "_interop",
     "result_type": "_interop",
     "save": "serialization",
@@ -68,6 +70,7 @@ def __dir__() -> list[str]:
 
 if TYPE_CHECKING:
     from . import autograd, backends, data, linalg, models, nn, optim, random, testing, utils
+    from ._dtype_info import finfo, iinfo
     from ._interop import frombuffer, result_type
     from ._tensor_str import set_printoptions
     from .random import fork_rng, get_rng_state, set_rng_state
@@ -82,9 +85,11 @@ __all__ = [
     "data",
     "e",
     "enable_grad",
+    "finfo",
     "fork_rng",
     "frombuffer",
     "get_rng_state",
+    "iinfo",
     "inf",
     "inference_mode",
     "linalg",

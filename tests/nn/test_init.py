@@ -141,3 +141,12 @@ def test_embedding_default() -> None:
     table = nn.Embedding(500, 100, padding_idx=3)
     normal(np.delete(array(table.weight), 3, 0), 0, 1)
     assert (array(table.weight[3]) == 0).all()
+
+
+def test_truncated_normal_has_no_outliers() -> None:
+    """The tails end where float32 ends (5.4 standard deviations), not at far bounds."""
+    deeplite.manual_seed(0)
+    w = deeplite.empty(1 << 25)  # two draws of exactly -1 are expected
+    nn.init.trunc_normal_(w, std=0.02)
+    assert 4.5 < w.abs().max().item() / 0.02 < 6
+    assert abs(w.std().item() / 0.02 - 1) < 1e-3

@@ -167,3 +167,25 @@ def test_tensor_attributes() -> None:
     assert hash(x) == hash(x) and x in {x}
     with pytest.raises((AttributeError, TypeError)):
         x.no_such_attribute  # noqa: B018
+
+
+@pytest.mark.parametrize("name", ["float64", "float32", "float16", "bfloat16"])
+def test_finfo(name: str) -> None:
+    ours, theirs = lib.finfo(getattr(lib, name)), torch.finfo(getattr(torch, name))
+    for key in ("bits", "eps", "max", "min", "tiny", "smallest_normal", "resolution", "dtype"):
+        assert getattr(ours, key) == getattr(theirs, key), key
+    assert repr(ours) == repr(theirs)
+    assert lib.finfo().dtype == "float32"
+    with pytest.raises(TypeError, match="floating-point dtype, got .*int32"):
+        lib.finfo(lib.int32)
+
+
+@pytest.mark.parametrize("name", ["int64", "int32", "int16", "int8", "uint8"])
+def test_iinfo(name: str) -> None:
+    ours, theirs = lib.iinfo(getattr(lib, name)), torch.iinfo(getattr(torch, name))
+    assert (ours.bits, ours.min, ours.max, ours.dtype) == (
+        theirs.bits, theirs.min, theirs.max, theirs.dtype,
+    )  # fmt: skip
+    assert repr(lib.iinfo(lib.int8)) == repr(torch.iinfo(torch.int8))  # larger ones torch rounds
+    with pytest.raises(TypeError, match="integer dtype, got .*float32"):
+        lib.iinfo(lib.float32)

@@ -115,7 +115,10 @@ def trunc_normal_(
     with deeplite.no_grad():
         # u in (2 low - 1, 2 high - 1); erfinv turns it into a truncated standard normal
         tensor.uniform_(2 * low - 1, 2 * high - 1, generator=generator)
-        tensor.erfinv_()
+        # One float32 in 2^24 is -1 itself, whose inverse is infinite: a weight at `a`, which may
+        # be a hundred standard deviations away.
+        inside = 1 - deeplite.finfo(tensor.dtype).eps / 2
+        tensor.clamp_(-inside, inside).erfinv_()
         tensor.mul_(std * math.sqrt(2.0)).add_(mean)
         return tensor.clamp_(min=a, max=b)
 
