@@ -45,6 +45,22 @@ def test_parameters_alone() -> None:
     assert found.tolist() == expected.tolist()
 
 
+def test_arguments_inside_a_graph() -> None:
+    """Arguments that have a history of their own, as between the layers of a network."""
+    net, x = network(), dl.randn(5, 4, dtype=dl.float64)
+
+    def run(wrap: Any) -> Any:
+        def joined(*maps: dl.Tensor) -> dl.Tensor:
+            return net[3](dl.cat(maps, 1))
+
+        net.zero_grad()
+        h = net[0](x)
+        wrap(joined, h[:, :4].sin(), h[:, 4:] * 2).square().sum().backward()
+        return [p.grad.tolist() for p in net.parameters()]
+
+    assert run(checkpoint) == run(lambda f, *maps: f(*maps))
+
+
 def test_several_results_and_keywords() -> None:
     def f(a: dl.Tensor, n: int, *, b: dl.Tensor) -> Any:
         return a * b, (a > 0), a.sum() * n

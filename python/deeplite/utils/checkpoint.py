@@ -72,19 +72,19 @@ def checkpoint(
 
 def _leaves_of(outputs: list[Any], given: list[Tensor]) -> list[Tensor]:
     """The leaves that the outputs depend on otherwise than through the given tensors."""
-    stop = {id(t.grad_fn) for t in given if t.grad_fn is not None}
+    # Nodes are held, not just their ids: an id may be used again when its object is gone.
+    seen = {id(n): n for n in (t.grad_fn for t in given) if n is not None}
     stop_leaves = {id(t) for t in given}
     leaves: dict[int, Tensor] = {}
     queue = [o.grad_fn for o in outputs if isinstance(o, Tensor) and o.grad_fn is not None]
     for o in outputs:  # an output may be a leaf itself
         if isinstance(o, Tensor) and o.requires_grad and o.grad_fn is None:
             leaves[id(o)] = o
-    seen: dict[int, Any] = {}
     while queue:
         node = queue.pop()
-        if node is None or id(node) in seen or id(node) in stop:
+        if node is None or id(node) in seen:
             continue
-        seen[id(node)] = node  # kept alive, so that no id is used twice
+        seen[id(node)] = node
         variable = getattr(node, "variable", None)
         if variable is not None:
             leaves[id(variable)] = variable
