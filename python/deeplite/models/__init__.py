@@ -5,13 +5,23 @@ num_classes=10)``; ``models.list_models()`` tells what there is.
 """
 
 from deeplite.models.alexnet import *
+from deeplite.models.convnext import *
+from deeplite.models.densenet import *
+from deeplite.models.efficientnet import *
 from deeplite.models.googlenet import *
 from deeplite.models.inception import *
 from deeplite.models.inception_v4 import *
 from deeplite.models.lenet import *
+from deeplite.models.mnasnet import *
+from deeplite.models.mobilenetv1 import *
 from deeplite.models.mobilenetv2 import *
+from deeplite.models.mobilenetv3 import *
 from deeplite.models.nin import *
 from deeplite.models.preact_resnet import *
 from deeplite.models.registry import *
+from deeplite.models.regnet import *
 from deeplite.models.resnet import *
+from deeplite.models.shufflenetv2 import *
+from deeplite.models.squeezenet import *
 from deeplite.models.vgg import *
+from deeplite.models.xception import *

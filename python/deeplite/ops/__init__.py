@@ -1,10 +1,11 @@
 """Building blocks of vision models, under the names of ``torchvision.ops``."""
 
-from deeplite.ops.misc import Conv2dNormActivation, SqueezeExcitation
+from deeplite.ops.misc import Conv2dNormActivation, Permute, SqueezeExcitation
 from deeplite.ops.stochastic_depth import StochasticDepth, stochastic_depth
 
 __all__ = [
     "Conv2dNormActivation",
+    "Permute",
     "SqueezeExcitation",
     "StochasticDepth",
     "stochastic_depth",

@@ -7,7 +7,7 @@ from typing import Any
 
 from deeplite import Tensor, nn
 
-__all__ = ["Conv2dNormActivation", "SqueezeExcitation"]
+__all__ = ["Conv2dNormActivation", "Permute", "SqueezeExcitation"]
 
 Make = Callable[..., nn.Module]
 
@@ -113,3 +113,20 @@ class SqueezeExcitation(nn.Module):
     def forward(self, input: Tensor) -> Tensor:
         scale = self.activation(self.fc1(self.avgpool(input)))
         return self.scale_activation(self.fc2(scale)) * input
+
+
+class Permute(nn.Module):
+    """``x.permute(dims)`` as a layer.
+
+    Example:
+        >>> from deeplite.ops import Permute
+        >>> tuple(Permute([0, 2, 1])(deeplite.ones(2, 3, 4)).shape)
+        (2, 4, 3)
+    """
+
+    def __init__(self, dims: Sequence[int]) -> None:
+        super().__init__()
+        self.dims = list(dims)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.permute(self.dims)
