@@ -6,9 +6,12 @@
 // both float types (null where there is none).
 #include "kernels/conv.h"
 
+#include "kernels/cpu/conv_broadcast.h"
 #include "kernels/cpu/conv_cost.h"
+#include "kernels/cpu/conv_depthwise.h"
 #include "kernels/cpu/conv_direct.h"
 #include "kernels/cpu/conv_sliding.h"
+#include "kernels/cpu/conv_sliding_cost.h"
 #include "kernels/cpu/conv_weight_gemm.h"
 #include "kernels/cpu/conv_winograd.h"
 #include "kernels/cpu/conv_winograd_weight.h"
@@ -36,6 +39,13 @@ ConvTap* taps_for(const dl_conv& p) {
     return static_cast<ConvTap*>(dl_scratch(size_t(count) * sizeof(ConvTap), kTapsSlot));
 }
 
+template <class T>
+void fill_zeros(T* to, int64_t count) {
+    parallel_for(count, 1 << 16, [&](int64_t begin, int64_t end) {
+        memset(to + begin, 0, size_t(end - begin) * sizeof(T));
+    });
+}
+
 // Runs `product` on the forward product, or on that of each residue of the gradient of the input.
 template <class T, dl_status (*product)(const Sliding<T>&)>
 dl_status forward(const dl_conv& p) {
@@ -48,11 +58,19 @@ dl_status backward_input(const dl_conv& p) {
     ConvTap* taps = taps_for(p);
     if (!taps) return DL_OUT_OF_MEMORY;
     int64_t at[3], residues[3];  // those that some position has
-    for (int d = 0; d < 3; ++d) residues[d] = gemm_min(p.stride[d], p.in[d]);
+    bool gaps = false;           // some residues have no taps
+    for (int d = 0; d < 3; ++d) {
+        residues[d] = gemm_min(p.stride[d], p.in[d]);
+        gaps = gaps || p.stride[d] > p.kernel[d] || p.dilation[d] % 2 == 0;
+    }
+    gaps = gaps && !p.bias;
+    if (gaps) fill_zeros(static_cast<T*>(p.x), p.n * p.c * conv_volume(p.in));
     for (at[0] = 0; at[0] < residues[0]; ++at[0])
         for (at[1] = 0; at[1] < residues[1]; ++at[1])
             for (at[2] = 0; at[2] < residues[2]; ++at[2]) {
-                const dl_status status = product(sliding_backward<T>(p, at, taps));
+                const Sliding<T> residue = sliding_backward<T>(p, at, taps);
+                if (gaps && residue.ntaps == 0) continue;
+                const dl_status status = product(residue);
                 if (status != DL_OK) return status;
             }
     return DL_OK;
@@ -123,24 +141,9 @@ bool is_depthwise(const dl_conv& p) {
     return p.groups == p.c && p.groups > 1 && p.stride[2] <= kMaxPhases && conv_volume(p.in) > 0;
 }
 
-// Few products per output, rows that fill the vectors, and planes that stay in the cache.
-bool is_small(const dl_conv& p, int64_t rows, int64_t channels, int64_t taps, int64_t width,
-              int64_t plane) {
-    const int64_t lanes = DL_VEC_BYTES / 4, most = channels * plane <= 8192 ? 256 : 96;
-    return taps > 1 && (channels * taps <= most || rows <= 8) &&
-           2 * width >= gemm_round_up(width, lanes) && channels * plane <= 131072 &&
-           p.stride[2] <= kMaxPhases && conv_volume(p.in) > 0;
-}
+// Rows are split by stride, unless the kernel is one column wide.
 bool is_direct(const dl_conv& p) {
-    return is_depthwise(p) || is_small(p, p.k / p.groups, p.c / p.groups, conv_volume(p.kernel),
-                                       p.out[2], conv_volume(p.in));
-}
-// Each residue modulo the stride has its share of the taps.
-bool is_direct_input(const dl_conv& p) {
-    const int64_t channels = p.k / p.groups, residues = conv_volume(p.stride);
-    return (is_depthwise(p) && channels <= 8) ||
-           is_small(p, p.c / p.groups, channels, gemm_div_up(conv_volume(p.kernel), residues),
-                    p.in[2] / p.stride[2], conv_volume(p.out));
+    return (p.stride[2] <= kMaxPhases || p.kernel[2] == 1) && conv_volume(p.in) > 0;
 }
 
 // ---- what it costs -----------------------------------------------------------------------------
@@ -148,43 +151,57 @@ bool is_direct_input(const dl_conv& p) {
 double seconds_gemm(const dl_conv& p) {
     return conv_macs(p) / (0.8 * conv_peak(p)) + conv_traffic(p);
 }
-// Where these apply they were measured to win.
-double seconds_direct(const dl_conv& p) { return 0.5 * seconds_gemm(p); }
+double seconds_depthwise(const dl_conv& p) {
+    return conv_macs(p) / (0.2 * conv_peak(p)) + conv_traffic(p) / 4;
+}
+double seconds_weight_depthwise(const dl_conv& p) { return 0.5 * seconds_gemm(p); }
 double seconds_full(const dl_conv& p) { return 0.25 * seconds_gemm(p); }
 
 // ---- the lists ---------------------------------------------------------------------------------
 
 constexpr Algorithm kForward[] = {
     {"full", is_full, seconds_full, conv_sum_error, full_forward<float>, full_forward<double>},
-    {"direct", is_direct, seconds_direct, conv_sum_error, forward<float, sliding_direct>,
-     forward<double, sliding_direct>},
+    {"depthwise", is_depthwise_window, seconds_depthwise, conv_sum_error,
+     depthwise_planes<float, DepthwisePass::kForward>,
+     depthwise_planes<double, DepthwisePass::kForward>},
+    {"direct", is_direct, sliding_seconds<direct_seconds, false>, conv_sum_error,
+     forward<float, sliding_direct>, forward<double, sliding_direct>},
+    {"broadcast", is_direct, sliding_seconds<broadcast_seconds, false>, conv_sum_error,
+     forward<float, sliding_broadcast>, forward<double, sliding_broadcast>},
     {"winograd2", wino_applies, wino_forward_seconds<2>, wino_error<2>, wino_forward<float, 2>,
      nullptr},
     {"winograd4", wino_applies, wino_forward_seconds<4>, wino_error<4>, wino_forward<float, 4>,
      nullptr},
     {"winograd6", wino_applies, wino_forward_seconds<6>, wino_error<6>, wino_forward<float, 6>,
      nullptr},
-    {"implicit_gemm", always, seconds_gemm, conv_sum_error, forward<float, sliding_gemm>,
-     forward<double, sliding_gemm>},
+    {"implicit_gemm", always, sliding_seconds<sliding_gemm_seconds, false>, conv_sum_error,
+     forward<float, sliding_gemm>, forward<double, sliding_gemm>},
 };
 constexpr Algorithm kBackwardInput[] = {
     {"full", is_full_unbiased, seconds_full, conv_sum_error, full_backward_input<float>,
      full_backward_input<double>},
-    {"direct", is_direct_input, seconds_direct, conv_sum_error,
+    {"depthwise", is_depthwise_window_input, seconds_depthwise, conv_sum_error,
+     depthwise_planes<float, DepthwisePass::kBackwardInput>,
+     depthwise_planes<double, DepthwisePass::kBackwardInput>},
+    {"direct", is_direct, sliding_seconds<direct_seconds, true>, conv_sum_error,
      backward_input<float, sliding_direct>, backward_input<double, sliding_direct>},
+    {"broadcast", is_direct, sliding_seconds<broadcast_seconds, true>, conv_sum_error,
+     backward_input<float, sliding_broadcast>, backward_input<double, sliding_broadcast>},
     {"winograd2", wino_applies, wino_backward_input_seconds<2>, wino_error<2>,
      wino_backward_input<float, 2>, nullptr},
     {"winograd4", wino_applies, wino_backward_input_seconds<4>, wino_error<4>,
      wino_backward_input<float, 4>, nullptr},
     {"winograd6", wino_applies, wino_backward_input_seconds<6>, wino_error<6>,
      wino_backward_input<float, 6>, nullptr},
-    {"implicit_gemm", always, seconds_gemm, conv_sum_error, backward_input<float, sliding_gemm>,
-     backward_input<double, sliding_gemm>},
+    {"implicit_gemm", always, sliding_seconds<sliding_gemm_seconds, true>, conv_sum_error,
+     backward_input<float, sliding_gemm>, backward_input<double, sliding_gemm>},
 };
 constexpr Algorithm kBackwardWeight[] = {
     {"full", is_full, seconds_full, conv_sum_error, full_backward_weight<float>,
      full_backward_weight<double>},
-    {"direct", is_depthwise, seconds_direct, conv_sum_error,
+    {"depthwise", is_depthwise_window, seconds_depthwise, conv_sum_error, depthwise_weight<float>,
+     depthwise_weight<double>},
+    {"direct", is_depthwise, seconds_weight_depthwise, conv_sum_error,
      backward_weight<float, weight_depthwise>, backward_weight<double, weight_depthwise>},
     {"winograd2", wino_applies, wino_backward_weight_seconds<2>, wino_error<2>,
      wino_backward_weight<float, 2>, nullptr},

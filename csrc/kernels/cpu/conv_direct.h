@@ -1,7 +1,9 @@
-// Direct convolution, for few channels per group (depthwise: one): too few products per element for
-// a matrix product to pay. Planes are padded and split by stride once (planes.h), and every output
-// vector is a sum of contiguous loads times weights, a few rows of weights at a time.
+// Direct convolution, for few channels or few filters per group: too few products per element for a
+// matrix product to pay. The rows of input under a band of output are padded and split by stride
+// once (planes.h), and every output vector is a sum of contiguous loads times weights, for a few
+// filters and as many vectors as the registers hold.
 #pragma once
+#include "kernels/cpu/conv_rows.h"
 #include "kernels/cpu/conv_sliding.h"
 #include "kernels/cpu/planes.h"
 
@@ -57,105 +59,134 @@ struct PaddedPlanes {
     int64_t shift;
 };
 
-// What a block of M rows of weights needs: where the taps are, and w[tap][row].
+// Filters of a block, and vectors at once for M of them: as many sums as the registers hold.
+constexpr int kDirectFilters = 4;
+constexpr int direct_vectors(int m) {
+    return DL_VEC_BYTES == 64   ? (m == 1 ? 8 : 7)
+           : m == 1             ? 8
+           : m == 2             ? 4
+           : DL_VEC_BYTES == 32 ? 3
+                                : 2;
+}
+
+// What a block of M filters needs: where the inputs of the steps are, and w[step][M].
 template <class T>
-struct DirectTaps {
+struct DirectSteps {
     int64_t count;
     const int64_t* at;
     const T* w;
 };
 
-// Vectors at once, for M rows at once: as many as the registers hold.
-constexpr int direct_vectors(int m) { return m <= 2 || DL_VEC_BYTES == 64 ? 4 : 2; }
-
-// out[m][u] = bias[m] + sum over taps, for the U vectors at from[u].
+// out[m][u] = bias[m] + sum over steps, for the U vectors at from[u].
 template <class T, int M, int U>
-DL_INLINE void direct_sum(const DirectTaps<T>& taps, const T* const* from, const T* bias,
+DL_INLINE void direct_sum(const DirectSteps<T>& steps, const T* const* from, const T* bias,
                           typename Vec<T>::type (&out)[M][U]) {
-    typename Vec<T>::type acc[M][U];
+    typedef typename Vec<T>::type vec;
+    vec acc[M][U];
 #pragma GCC unroll 4
     for (int m = 0; m < M; ++m)
-#pragma GCC unroll 4
+#pragma GCC unroll 8
         for (int u = 0; u < U; ++u) acc[m][u] = vset1<T>(bias[m]);
-    const T* w = taps.w;
-    for (int64_t t = 0; t < taps.count; ++t, w += M) {
-        typename Vec<T>::type v[U];
+    const T* w = steps.w;
+    for (int64_t t = 0; t < steps.count; ++t, w += M) {
+        vec wm[M];
 #pragma GCC unroll 4
-        for (int u = 0; u < U; ++u) v[u] = vload(from[u] + taps.at[t]);
+        for (int m = 0; m < M; ++m) wm[m] = vset1<T>(w[m]);
+#pragma GCC unroll 8
+        for (int u = 0; u < U; ++u) {
+            const vec v = vload(from[u] + steps.at[t]);
 #pragma GCC unroll 4
-        for (int m = 0; m < M; ++m) {
-            const auto wm = vset1<T>(w[m]);
-#pragma GCC unroll 4
-            for (int u = 0; u < U; ++u) acc[m][u] += wm * v[u];
+            for (int m = 0; m < M; ++m) acc[m][u] += wm[m] * v;
         }
     }
 #pragma GCC unroll 4
     for (int m = 0; m < M; ++m)
-#pragma GCC unroll 4
+#pragma GCC unroll 8
         for (int u = 0; u < U; ++u) out[m][u] = acc[m][u];
 }
 
-// M planes of the result, from dst on. A row's last vector may run over into the next row of its
-// plane, which is written later.
+// What one task works on: rows [row0, row1) of slab `slab` (image and depth) of a group.
+struct DirectBand {
+    int64_t group, slab, row0, row1;
+};
+
+// M filters of a band, the first of which goes to dst. A row's last vector may run over into the
+// next row of the band, which is written later.
 template <class T, int M>
-void direct_planes(const Sliding<T>& s, const PaddedPlanes<T>& padded, const T* planes,
-                   const DirectTaps<T>& taps, const T* bias, T* dst) {
+void direct_filters(const Sliding<T>& s, const SlidingRows<T>& rows, const DirectBand& band,
+                    const T* inputs, const DirectSteps<T>& steps, const T* bias, T* dst) {
     constexpr int N = Vec<T>::N, U = direct_vectors(M);
-    const bool dense = s.out_mul[0] == 1 && s.out_mul[1] == 1 && s.out_mul[2] == 1;
     const T* from[U];
     int64_t to[U], left[U];
     int pending = 0;
+    const int64_t end = sliding_place(s, band.slab, band.row1 - 1) + s.grid[2];
     auto flush = [&] {
         typename Vec<T>::type v[M][U];
         for (int u = pending; u < U; ++u) from[u] = from[0];
-        direct_sum<T, M, U>(taps, from, bias, v);
+        direct_sum<T, M, U>(steps, from, bias, v);
         for (int u = 0; u < pending; ++u)
             for (int m = 0; m < M; ++m) {
                 T* out = dst + m * s.dst_plane + to[u];
                 if (s.out_mul[2] != 1)
                     put_every(out, reinterpret_cast<const T*>(&v[m][u]), gemm_min(left[u], N),
                               s.out_mul[2]);
-                else if (left[u] >= N || (dense && to[u] + N <= s.dst_plane))
+                else if (left[u] >= N || (s.out_mul[1] == 1 && to[u] + N <= end))
                     vstore(out, v[m][u]);
                 else
                     vstore_n(out, v[m][u], left[u]);
             }
         pending = 0;
     };
-    for (int64_t o0 = 0; o0 < s.grid[0]; ++o0)
-        for (int64_t o1 = 0; o1 < s.grid[1]; ++o1) {
-            const T* row = planes + padded.at(s, o0, o1);
-            const int64_t out = ((o0 * s.out_mul[0] + s.out_base[0]) * s.out[1] +
-                                 o1 * s.out_mul[1] + s.out_base[1]) *
-                                    s.out[2] +
-                                s.out_base[2];
-            for (int64_t o = 0; o < s.grid[2]; o += N) {
-                from[pending] = row + o;
-                to[pending] = out + o * s.out_mul[2];
-                left[pending] = s.grid[2] - o;
-                if (++pending == U) flush();
-            }
+    for (int64_t r = band.row0; r < band.row1; ++r) {
+        const T* row = inputs + (r - band.row0) * rows.row_step * rows.cells;
+        const int64_t out = sliding_place(s, band.slab, r);
+        for (int64_t o = 0; o < s.grid[2]; o += N) {
+            from[pending] = row + o;
+            to[pending] = out + o * s.out_mul[2];
+            left[pending] = s.grid[2] - o;
+            if (++pending == U) flush();
         }
+    }
     if (pending) flush();
 }
 
-// Rows [m, m + M) of a group: gathers their weights and makes their planes.
-template <class T, int M>
-void direct_rows(const Sliding<T>& s, const PaddedPlanes<T>& padded, const T* planes,
-                 const int64_t* at, T* w, int64_t n, int64_t g, int64_t m) {
-    const T* from = s.w + g * s.w_group + m * s.w_row;
-    T* to = w;
-    for (int64_t c = 0; c < s.channels; ++c)
-        for (int64_t k = 0; k < s.ntaps; ++k)
-            for (int i = 0; i < M; ++i) *to++ = from[i * s.w_row + c * s.w_channel + s.taps[k].w];
-    T bias[M];
-    const int64_t row = g * s.rows + m;
-    for (int i = 0; i < M; ++i) bias[i] = s.bias ? s.bias[row + i] : T(0);
-    direct_planes<T, M>(s, padded, planes, {s.steps(), at, w}, bias,
-                        s.dst + n * s.dst_image + row * s.dst_plane);
+// All filters of a band. w: the group's packed weights.
+template <class T>
+void direct_band(const Sliding<T>& s, const SlidingRows<T>& rows, const DirectBand& band,
+                 const T* inputs, const int64_t* at, const T* w) {
+    T* dst = s.dst + band.group * s.rows * s.dst_plane;
+    for (int64_t m = 0; m < s.rows; m += kDirectFilters) {
+        const int64_t count = gemm_min(kDirectFilters, s.rows - m);
+        T bias[kDirectFilters] = {};
+        for (int64_t i = 0; i < count && s.bias; ++i) bias[i] = s.bias[band.group * s.rows + m + i];
+        const DirectSteps<T> steps{s.steps(), at, w + m * s.steps()};
+        T* to = dst + m * s.dst_plane;
+        if (count == 4)
+            direct_filters<T, 4>(s, rows, band, inputs, steps, bias, to);
+        else if (count == 3)
+            direct_filters<T, 3>(s, rows, band, inputs, steps, bias, to);
+        else if (count == 2)
+            direct_filters<T, 2>(s, rows, band, inputs, steps, bias, to);
+        else
+            direct_filters<T, 1>(s, rows, band, inputs, steps, bias, to);
+    }
 }
 
-// The sliding product without a matrix product. A task is a block of rows of one group and image.
+// Weights of all groups in blocks of filters: [group][block][step][filters of the block].
+template <class T>
+void direct_weights(const Sliding<T>& s, T* to) {
+    for (int64_t g = 0; g < s.groups; ++g)
+        for (int64_t m = 0; m < s.rows; m += kDirectFilters) {
+            const T* from = s.w + g * s.w_group + m * s.w_row;
+            const int64_t count = gemm_min(kDirectFilters, s.rows - m);
+            for (int64_t c = 0; c < s.channels; ++c)
+                for (int64_t t = 0; t < s.ntaps; ++t)
+                    for (int64_t i = 0; i < count; ++i)
+                        *to++ = from[i * s.w_row + c * s.w_channel + s.taps[t].w];
+        }
+}
+
+// The sliding product without a matrix product.
 template <class T>
 dl_status sliding_direct(const Sliding<T>& s) {
     if (s.columns() == 0 || s.rows == 0) return DL_OK;
@@ -163,43 +194,46 @@ dl_status sliding_direct(const Sliding<T>& s) {
         sliding_empty(s);
         return DL_OK;
     }
-    const PaddedPlanes<T> padded(s);
-    const int64_t steps = s.steps();
-    // Shares rows out when there are few images and groups; speed alone depends on the cut.
-    const int64_t blocks = s.n * s.groups >= 2 * dl_num_threads() ? 1 : gemm_div_up(s.rows, 16);
-    const int64_t block = gemm_round_up(gemm_div_up(s.rows, blocks), 4);
-    const int64_t work = s.positions() * steps * gemm_min(block, s.rows);
+    const int64_t steps = s.steps(), slabs = s.n * s.grid[0];
+    // As many rows at a time as leave their inputs in L2, and some for every thread.
+    const int64_t row_cells = s.channels * (s.grid[2] * s.mul[2] + Vec<T>::N);
+    int64_t rows_per_band =
+        gemm_max(4, (256 << 10) / int64_t(sizeof(T)) / gemm_max(1, row_cells * s.mul[1]));
+    if (s.groups * slabs < 2 * dl_num_threads())
+        rows_per_band = gemm_min(rows_per_band, gemm_max(4, s.grid[1] / (2 * dl_num_threads())));
+    const int64_t bands = gemm_div_up(s.grid[1], gemm_min(rows_per_band, s.grid[1]));
+    rows_per_band = gemm_div_up(s.grid[1], bands);
+    const SlidingRows<T> rows(s, rows_per_band, false);
+
+    const size_t packed = size_t(gemm_round_up(s.groups * s.rows * steps, 16)) * sizeof(T);
+    char* memory = static_cast<char*>(dl_scratch(packed + size_t(steps) * sizeof(int64_t), 0));
+    if (!memory) return DL_OUT_OF_MEMORY;
+    T* w = reinterpret_cast<T*>(memory);
+    int64_t* at = reinterpret_cast<int64_t*>(memory + packed);
+    direct_weights(s, w);
+    rows.list_steps(s, s.channels, at);
+
+    const int64_t work = rows_per_band * s.grid[2] * steps * s.rows;
+    const int64_t tasks = s.groups * slabs * bands;
     int failed = 0;
-    parallel_for(
-        s.n * s.groups * blocks, gemm_max(1, 65536 / work), [&](int64_t begin, int64_t end) {
-            const size_t weights = size_t(gemm_round_up(steps * 4, 16)) * sizeof(T);
-            char* memory =
-                static_cast<char*>(dl_scratch(weights + size_t(steps) * sizeof(int64_t), 1));
-            T* planes = static_cast<T*>(
-                dl_scratch(size_t(s.channels * padded.plane + padded.room()) * sizeof(T), 0));
-            if (!memory || !planes) {
-                __atomic_store_n(&failed, 1, __ATOMIC_RELAXED);
-                return;
-            }
-            T* w = reinterpret_cast<T*>(memory);
-            int64_t* at = reinterpret_cast<int64_t*>(memory + weights);
-            for (int64_t c = 0; c < s.channels; ++c)
-                for (int64_t k = 0; k < s.ntaps; ++k)
-                    at[c * s.ntaps + k] = c * padded.plane + padded.at(s.taps[k]);
-            int64_t filled = -1;
-            for (int64_t i = begin; i < end; ++i) {
-                const int64_t n = i / blocks / s.groups, g = i / blocks % s.groups;
-                for (int64_t c = 0; c < s.channels && filled != i / blocks; ++c)
-                    padded.fill(s, s.src + n * s.src_image + (g * s.channels + c) * s.src_plane,
-                                planes + c * padded.plane);
-                filled = i / blocks;
-                int64_t m = i % blocks * block;
-                const int64_t m_end = gemm_min(s.rows, m + block);
-                for (; m + 4 <= m_end; m += 4) direct_rows<T, 4>(s, padded, planes, at, w, n, g, m);
-                for (; m + 2 <= m_end; m += 2) direct_rows<T, 2>(s, padded, planes, at, w, n, g, m);
-                for (; m < m_end; ++m) direct_rows<T, 1>(s, padded, planes, at, w, n, g, m);
-            }
-        });
+    parallel_for(tasks, gemm_max(1, 65536 / work), [&](int64_t begin, int64_t end) {
+        T* inputs = static_cast<T*>(
+            dl_scratch(size_t(s.channels * rows.plane + rows.cells + Vec<T>::N) * sizeof(T), 1));
+        if (!inputs) {
+            __atomic_store_n(&failed, 1, __ATOMIC_RELAXED);
+            return;
+        }
+        for (int64_t i = begin; i < end; ++i) {
+            DirectBand b;
+            b.slab = i / bands / s.groups, b.group = i / bands % s.groups;
+            b.row0 = i % bands * rows_per_band;
+            b.row1 = gemm_min(s.grid[1], b.row0 + rows_per_band);
+            rows.fill(s,
+                      s.src + b.slab / s.grid[0] * s.src_image + b.group * s.channels * s.src_plane,
+                      s.channels, b.slab % s.grid[0], b.row0, inputs);
+            direct_band(s, rows, b, inputs, at, w + b.group * s.rows * steps);
+        }
+    });
     return failed ? DL_OUT_OF_MEMORY : DL_OK;
 }
 

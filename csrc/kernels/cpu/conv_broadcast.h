@@ -1,0 +1,351 @@
+// The sliding product with filters as vectors: a register tile holds a few neighbouring positions
+// of a row times two vectors of filters, every step of the sum broadcasts the inputs from where
+// they lie in their rows and multiplies them by packed weights. Patches are never laid out: rows of
+// input are copied once, with their padding, or not at all where there is none (a pointwise
+// kernel). Narrow rows cost nothing here: lanes are filters, not positions.
+#pragma once
+#include "kernels/cpu/conv_rows.h"
+#include "kernels/cpu/conv_sliding.h"
+#include "kernels/cpu/lanes.h"
+#include "kernels/cpu/planes.h"
+
+namespace {
+
+template <class T>
+struct BroadcastTile {
+    static constexpr int R = GemmTile<T>::MR;  // positions
+    static constexpr int F = 2 * Vec<T>::N;    // filters
+    static constexpr int64_t STEPS = 320;      // between two updates of the sums
+    static constexpr int64_t SUMS = 1 << 16;   // sums that stay in L2
+    static constexpr int64_t INPUTS = (384 << 10) / int64_t(sizeof(T));  // inputs that stay in L2
+};
+
+// c[R positions][V vectors] = a @ b (+ c): step k reads R inputs at a + at[k], a row of weights at
+// b + k * V vectors.
+template <class T, int R, int V>
+void broadcast_micro(int64_t steps, const int64_t* at, const T* a, const T* b, T* c,
+                     const T* start) {
+    typedef typename Vec<T>::type vec;
+    constexpr int N = Vec<T>::N;
+    vec acc[R][V];
+#pragma GCC unroll 16
+    for (int i = 0; i < R; ++i)
+#pragma GCC unroll 2
+        for (int v = 0; v < V; ++v)
+            acc[i][v] = start ? vload(start + v * N) : vload(c + i * V * N + v * N);
+    for (int64_t k = 0; k < steps; ++k, b += V * N) {
+        const T* x = a + at[k];
+        vec w[V];
+#pragma GCC unroll 2
+        for (int v = 0; v < V; ++v) {
+            __builtin_prefetch(b + 8 * V * N + v * N);
+            w[v] = vload(b + v * N);
+        }
+#pragma GCC unroll 16
+        for (int i = 0; i < R; ++i) {
+            const vec xi = vset1(x[i]);
+#pragma GCC unroll 2
+            for (int v = 0; v < V; ++v) acc[i][v] += xi * w[v];
+        }
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < R; ++i)
+#pragma GCC unroll 2
+        for (int v = 0; v < V; ++v) vstore(c + i * V * N + v * N, acc[i][v]);
+}
+
+template <class T>
+using BroadcastMicro = void (*)(int64_t, const int64_t*, const T*, const T*, T*, const T*);
+
+template <class T, int V, int R = 1>
+BroadcastMicro<T> broadcast_micro_of(int64_t positions) {
+    if constexpr (R < BroadcastTile<T>::R)
+        if (positions > R) return broadcast_micro_of<T, V, R + 1>(positions);
+    return broadcast_micro<T, R, V>;
+}
+
+// ---- weights -----------------------------------------------------------------------------------
+
+// `count` steps of up to N filters, row apart, each filter's steps contiguous -> to[step * width].
+template <class T>
+void broadcast_pack_run(const T* w, int64_t row, int64_t filters, int64_t count, T* to,
+                        int64_t width) {
+    constexpr int N = Vec<T>::N;
+    for (int64_t k = 0; k < count; k += N) {
+        const int64_t steps = gemm_min(N, count - k);
+        typename Vec<T>::type v[N];
+#pragma GCC unroll 16
+        for (int i = 0; i < N; ++i) {
+            if (i >= filters)
+                v[i] = typename Vec<T>::type{};
+            else if (steps == N)
+                v[i] = vload(w + i * row + k);
+            else
+                v[i] = vload_n(w + i * row + k, steps);
+        }
+        vtranspose<T>(v);
+#pragma GCC unroll 16
+        for (int i = 0; i < N; ++i)
+            if (i < steps) vstore(to + (k + i) * width, v[i]);
+    }
+}
+
+// Weights of `filters` (at most N) rows of a group, first at w: to[(channel, tap) * width].
+template <class T>
+void broadcast_pack(const Sliding<T>& s, const T* w, int64_t filters, T* to, int64_t width) {
+    constexpr int N = Vec<T>::N;
+    bool run = true;  // taps follow each other
+    for (int64_t t = 1; t < s.ntaps; ++t) run = run && s.taps[t].w == s.taps[0].w + t;
+    w += s.taps[0].w;
+    if (run && s.w_row != 1 && s.w_channel == s.ntaps)
+        return broadcast_pack_run(w, s.w_row, filters, s.steps(), to, width);
+    for (int64_t c = 0; c < s.channels; ++c, w += s.w_channel, to += s.ntaps * width) {
+        if (run && s.ntaps > 2 && s.w_row != 1) {
+            broadcast_pack_run(w, s.w_row, filters, s.ntaps, to, width);
+            continue;
+        }
+        for (int64_t t = 0; t < s.ntaps; ++t) {
+            const T* from = w + s.taps[t].w - s.taps[0].w;
+            typename Vec<T>::type v{};
+            if (s.w_row == 1)
+                v = filters == N ? vload(from) : vload_n(from, filters);
+            else
+                for (int64_t i = 0; i < filters; ++i) v[i] = from[i * s.w_row];
+            vstore(to + t * width, v);
+        }
+    }
+}
+
+// ---- outputs -----------------------------------------------------------------------------------
+
+// sums [positions, width] -> dst[filter * plane + position * step].
+template <class T>
+void broadcast_store(const T* sums, int64_t width, int64_t positions, int64_t filters, T* dst,
+                     int64_t plane, int64_t step) {
+    constexpr int N = Vec<T>::N;
+    typedef typename Vec<T>::type vec;
+    for (int64_t f = 0; f < filters; f += N)
+        for (int64_t p = 0; p < positions; p += N) {
+            const int64_t count = gemm_min(N, positions - p), rows = gemm_min(N, filters - f);
+            vec v[N];
+#pragma GCC unroll 16
+            for (int i = 0; i < N; ++i)
+                v[i] = i < count ? vload(sums + (p + i) * width + f) : vec{};
+            vtranspose<T>(v);
+            T* to = dst + f * plane + p * step;
+#pragma GCC unroll 16
+            for (int i = 0; i < N; ++i, to += plane)
+                if (i < rows) {
+                    if (step != 1)
+                        put_every(to, reinterpret_cast<const T*>(&v[i]), count, step);
+                    else if (count == N)
+                        vstore(to, v[i]);
+                    else
+                        vstore_n(to, v[i], count);
+                }
+        }
+}
+
+// ---- the product -------------------------------------------------------------------------------
+
+// How the work is cut. A slab is the plane of outputs of one image at one depth; a band is some of
+// its rows, or several slabs that are small; a part is some of the filters.
+template <class T>
+struct BroadcastPlan {
+    int64_t slabs, slabs_per_band, rows_per_band, bands;  // bands of a slab, or of all slabs
+    int64_t part, parts;                                  // filters
+    int64_t channels;                                     // per block of steps
+    int64_t tile;                                         // positions of a tile, at most
+
+    BroadcastPlan(const Sliding<T>& s, int threads) {
+        typedef BroadcastTile<T> Tile;
+        constexpr int64_t F = Tile::F;
+        const int64_t blocks = gemm_div_up(s.steps(), Tile::STEPS);
+        channels = gemm_max(1, gemm_div_up(s.channels, blocks));
+        part = gemm_min(gemm_round_up(s.rows, F), 4 * F * gemm_max(1, gemm_div_up(9, s.ntaps)));
+        const int64_t most = gemm_max(1, Tile::SUMS / part);  // positions
+        const int64_t in_slab = s.grid[1] * s.grid[2];
+        slabs = s.n * s.grid[0];
+        slabs_per_band = gemm_max(1, gemm_min(slabs, most / in_slab));
+        rows_per_band = gemm_max(1, gemm_min(s.grid[1], most / s.grid[2]));
+        // Small problems: enough tasks for all threads. Speed alone depends on it.
+        auto tasks = [&] {
+            parts = gemm_div_up(s.rows, part);
+            bands = gemm_div_up(slabs, slabs_per_band) * gemm_div_up(s.grid[1], rows_per_band);
+            return s.groups * bands * parts;
+        };
+        while (tasks() < threads && slabs_per_band > 1) slabs_per_band = (slabs_per_band + 1) / 2;
+        while (tasks() < threads && part > F) part = gemm_round_up(part / 2, F);
+        while (tasks() < threads && rows_per_band > 1) rows_per_band = (rows_per_band + 1) / 2;
+        const int64_t row_bands = gemm_div_up(s.grid[1], rows_per_band);
+        rows_per_band = gemm_div_up(s.grid[1], row_bands);
+        tasks();
+        const int64_t tiles = gemm_div_up(s.grid[2], Tile::R);
+        tile = gemm_div_up(s.grid[2], tiles);
+    }
+};
+
+// What one task works on.
+struct BroadcastBand {
+    int64_t group, slab0, slab1, row0, row1, filter0, filter1;
+};
+
+template <class T>
+struct Broadcast {
+    const Sliding<T>& s;
+    const BroadcastPlan<T>& plan;
+    const SlidingRows<T>& rows;
+    const T* packed;  // [group][filter block][step][F]; the last block may have one vector only
+    const T* bias;    // or zeros; of all rows of a group, with room for whole blocks
+
+    // Scratch of a task: sums of all its positions and filters, the inputs, offsets of the steps.
+    struct Scratch {
+        T *sums, *inputs;
+        int64_t* at;
+    };
+
+    int64_t positions(const BroadcastBand& b) const {
+        return (b.slab1 - b.slab0) * (b.row1 - b.row0) * s.grid[2];
+    }
+
+    bool run(const BroadcastBand& b) const {
+        constexpr int64_t F = BroadcastTile<T>::F;
+        const int64_t filters = gemm_round_up(b.filter1 - b.filter0, F);
+        const int64_t steps = plan.channels * s.ntaps;
+        const int64_t slab = rows.in_place ? 0 : plan.channels * rows.plane;
+        const int64_t sums = gemm_round_up(positions(b) * filters, 16);
+        const int64_t inputs = gemm_round_up((b.slab1 - b.slab0) * slab + Vec<T>::N, 16);
+        char* memory = static_cast<char*>(
+            dl_scratch(size_t(sums + inputs) * sizeof(T) + size_t(steps) * sizeof(int64_t), 1));
+        if (!memory) return false;
+        Scratch to;
+        to.sums = reinterpret_cast<T*>(memory), to.inputs = to.sums + sums;
+        to.at = reinterpret_cast<int64_t*>(to.inputs + inputs);
+        rows.list_steps(s, plan.channels, to.at);
+        for (int64_t c = 0; c < s.channels; c += plan.channels) {
+            const int64_t count = gemm_min(plan.channels, s.channels - c);
+            const T* src = s.src + (b.group * s.channels + c) * s.src_plane;
+            for (int64_t z = b.slab0; z < b.slab1 && !rows.in_place; ++z)
+                rows.fill(s, src + z / s.grid[0] * s.src_image, count, z % s.grid[0], b.row0,
+                          to.inputs + (z - b.slab0) * slab);
+            T* sum = to.sums;
+            for (int64_t f = b.filter0; f < b.filter1; f += F, sum += positions(b) * F)
+                filter_block(b, to, src, c, count, f, sum);
+        }
+        return true;
+    }
+
+ private:
+    // Up to F filters from f on, for all positions of the band, over a block of channels.
+    void filter_block(const BroadcastBand& b, const Scratch& scratch, const T* src, int64_t c,
+                      int64_t count, int64_t f, T* sums) const {
+        constexpr int64_t N = Vec<T>::N, F = BroadcastTile<T>::F;
+        const int64_t filters = gemm_min(F, s.rows - f), width = filters <= N ? N : F;
+        const int64_t all = gemm_round_up(s.rows, N);  // filters of a group with those that fill up
+        const T* w = packed + b.group * all * s.steps() + f * s.steps() + c * s.ntaps * width;
+        const T* start = c == 0 ? bias + b.group * gemm_round_up(s.rows, F) + f : nullptr;
+        const bool last = c + count == s.channels;
+        T* dst = s.dst + (b.group * s.rows + f) * s.dst_plane;
+        for (int64_t z = b.slab0; z < b.slab1; ++z)
+            for (int64_t r = b.row0; r < b.row1; ++r) {
+                const T* x = rows.in_place
+                                 ? src + z / s.grid[0] * s.src_image +
+                                       (z % s.grid[0] * s.mul[0] * s.in[1] + r * s.mul[1]) * s.in[2]
+                                 : scratch.inputs + (z - b.slab0) * plan.channels * rows.plane +
+                                       (r - b.row0) * rows.row_step * rows.cells;
+                T* y = dst + sliding_place(s, z, r);
+                for (int64_t o = 0; o < s.grid[2]; o += plan.tile) {
+                    const int64_t n = gemm_min(plan.tile, s.grid[2] - o);
+                    const auto micro =
+                        width == N ? broadcast_micro_of<T, 1>(n) : broadcast_micro_of<T, 2>(n);
+                    micro(count * s.ntaps, scratch.at, x + o, w, sums, start);
+                    if (last)
+                        broadcast_store(sums, width, n, filters, y + o * s.out_mul[2], s.dst_plane,
+                                        s.out_mul[2]);
+                    if (s.channels > plan.channels) sums += n * width;
+                }
+            }
+    }
+};
+
+// Packs the weights of all groups, and their bias in front: returns the weights, null when out of
+// memory.
+template <class T>
+const T* broadcast_weights(const Sliding<T>& s, T** bias) {
+    constexpr int64_t N = Vec<T>::N, F = BroadcastTile<T>::F;
+    const int64_t all = gemm_round_up(s.rows, N), padded = gemm_round_up(s.rows, F);
+    T* memory =
+        static_cast<T*>(dl_scratch(size_t(s.groups * (all * s.steps() + padded)) * sizeof(T), 0));
+    if (!memory) return nullptr;
+    *bias = memory;
+    T* packed = memory + s.groups * padded;
+    const int64_t blocks = all / N;
+    parallel_for(
+        s.groups * blocks, gemm_max(1, 16384 / (N * s.steps())), [&](int64_t begin, int64_t end) {
+            for (int64_t i = begin; i < end; ++i) {
+                const int64_t g = i / blocks, f = i % blocks * N, first = f / F * F;
+                const int64_t width = all - first < F ? N : F;
+                broadcast_pack(s, s.w + g * s.w_group + f * s.w_row, gemm_min(N, s.rows - f),
+                               packed + (g * all + first) * s.steps() + f - first, width);
+            }
+        });
+    for (int64_t g = 0; g < s.groups; ++g)
+        for (int64_t f = 0; f < padded; ++f)
+            memory[g * padded + f] = s.bias && f < s.rows ? s.bias[g * s.rows + f] : T(0);
+    return packed;
+}
+
+// A pointwise product has no rows: its planes become one.
+template <class T>
+Sliding<T> broadcast_flat(Sliding<T> s, ConvTap* tap) {
+    bool flat = s.ntaps == 1;
+    for (int d = 0; d < 3; ++d)
+        flat = flat && s.mul[d] == 1 && s.out_mul[d] == 1 && s.taps[0].off[d] == 0 &&
+               s.in[d] == s.grid[d] && s.out[d] == s.grid[d];
+    if (!flat) return s;
+    const int64_t size = s.positions();
+    *tap = s.taps[0];
+    tap->hi[0] = tap->hi[1] = 1, tap->hi[2] = size;
+    s.taps = tap;
+    s.grid[0] = s.grid[1] = s.in[0] = s.in[1] = s.out[0] = s.out[1] = 1;
+    s.grid[2] = s.in[2] = s.out[2] = size;
+    return s;
+}
+
+template <class T>
+dl_status sliding_broadcast(const Sliding<T>& given) {
+    if (given.columns() == 0 || given.rows == 0) return DL_OK;
+    if (given.steps() == 0) {
+        sliding_empty(given);
+        return DL_OK;
+    }
+    ConvTap tap;
+    const Sliding<T> s = broadcast_flat(given, &tap);
+    T* bias;
+    const T* packed = broadcast_weights(s, &bias);
+    if (!packed) return DL_OUT_OF_MEMORY;
+    const BroadcastPlan<T> plan(s, dl_num_threads());
+    const SlidingRows<T> rows(s, plan.rows_per_band, true);
+    const Broadcast<T> product{s, plan, rows, packed, bias};
+    const int64_t row_bands = gemm_div_up(s.grid[1], plan.rows_per_band);
+    const int64_t tasks = s.groups * plan.bands * plan.parts;
+    const int64_t work = gemm_max(1, s.columns() * s.rows * s.steps() / (plan.bands * plan.parts));
+    int failed = 0;
+    parallel_for(tasks, gemm_max(1, (int64_t(1) << 17) / work), [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) {
+            const int64_t band = i / plan.parts % plan.bands, part = i % plan.parts;
+            BroadcastBand b;
+            b.group = i / plan.parts / plan.bands;
+            b.slab0 = band / row_bands * plan.slabs_per_band;
+            b.slab1 = gemm_min(plan.slabs, b.slab0 + plan.slabs_per_band);
+            b.row0 = band % row_bands * plan.rows_per_band;
+            b.row1 = gemm_min(s.grid[1], b.row0 + plan.rows_per_band);
+            b.filter0 = part * plan.part;
+            b.filter1 = gemm_min(s.rows, b.filter0 + plan.part);
+            if (!product.run(b)) __atomic_store_n(&failed, 1, __ATOMIC_RELAXED);
+        }
+    });
+    return failed ? DL_OUT_OF_MEMORY : DL_OK;
+}
+
+}  // namespace

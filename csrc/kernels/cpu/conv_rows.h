@@ -1,0 +1,101 @@
+// The rows of input under a band of rows of output, for kernels that read them where they lie: a copy
+// with padding, split by stride (planes.h), or the input itself where nothing has to be added.
+#pragma once
+#include "kernels/cpu/conv_sliding.h"
+#include "kernels/cpu/planes.h"
+
+namespace {
+
+// How the rows of input under a band of output lie in memory: [channel][slice][row][cells].
+template <class T>
+struct SlidingRows {
+    bool in_place;               // the input itself, no copy
+    int64_t least[3], reach[3];  // smallest offset of a tap, and how far the others go
+    int64_t row_step;            // rows from one output row to the next
+    int64_t rows, cells, plane;  // rows of a slice, elements of a row and of a channel
+    PhasedShape shape;
+
+    SlidingRows(const Sliding<T>& s, int64_t band_rows, bool may_stay) {
+        in_place = may_stay && s.mul[2] == 1;
+        for (int d = 0; d < 3; ++d) {
+            int64_t most = least[d] = s.taps[0].off[d];
+            for (int64_t t = 0; t < s.ntaps; ++t) {
+                const ConvTap& tap = s.taps[t];
+                least[d] = gemm_min(least[d], tap.off[d]), most = gemm_max(most, tap.off[d]);
+                in_place = in_place && tap.lo[d] == 0 && tap.hi[d] == s.grid[d];
+            }
+            reach[d] = most - least[d];
+        }
+        row_step = reach[1] == 0 && !in_place ? 1 : s.mul[1];
+        rows = in_place ? s.in[1] : (band_rows - 1) * row_step + reach[1] + 1;
+        if (in_place) {
+            cells = s.in[2], plane = s.src_plane;
+            return;
+        }
+        // A single column of taps needs no phases.
+        shape = phased_shape<T>(s.in[2], -least[2], reach[2] ? s.mul[2] : 1, s.grid[2],
+                                reach[2] + 1, 1);
+        cells = shape.cells();
+        plane = (reach[0] + 1) * rows * cells;
+    }
+    // Of a tap, from the place of the output under which it lies.
+    int64_t at(const ConvTap& t) const {
+        if (in_place) return (t.off[0] * rows + t.off[1]) * cells + t.off[2];
+        const int64_t column = reach[2] ? shape.offset(t.off[2] - least[2]) : 0;
+        return ((t.off[0] - least[0]) * rows + t.off[1] - least[1]) * cells + column;
+    }
+    // Where the inputs of all steps lie, channel by channel, in each tap by tap.
+    void list_steps(const Sliding<T>& s, int64_t channels, int64_t* places) const {
+        for (int64_t c = 0; c < channels; ++c)
+            for (int64_t t = 0; t < s.ntaps; ++t) *places++ = c * plane + at(s.taps[t]);
+    }
+    bool needed(const Sliding<T>& s, int64_t slice, int64_t row) const {
+        for (int64_t t = 0; t < s.ntaps; ++t) {
+            const int64_t r = row - (s.taps[t].off[1] - least[1]);
+            if (slice == s.taps[t].off[0] - least[0] && r >= 0 && r % row_step == 0) return true;
+        }
+        return false;
+    }
+    // Channels [0, count) from src on, under rows r0... of slab o0 of the output.
+    void fill(const Sliding<T>& s, const T* src, int64_t count, int64_t o0, int64_t r0,
+              T* to) const {
+        for (int64_t slice = 0; slice <= reach[0]; ++slice)
+            for (int64_t row = 0; row < rows; ++row) {
+                if (!needed(s, slice, row)) continue;
+                const int64_t i0 = o0 * s.mul[0] + least[0] + slice;
+                const int64_t i1 =
+                    (reach[1] ? r0 * s.mul[1] + row : (r0 + row) * s.mul[1]) + least[1];
+                T* out = to + (slice * rows + row) * cells;
+                const bool outside = i0 < 0 || i0 >= s.in[0] || i1 < 0 || i1 >= s.in[1];
+                const T* from = src + (i0 * s.in[1] + i1) * s.in[2];
+                for (int64_t c = 0; c < count; ++c, out += plane, from += s.src_plane)
+                    if (outside)
+                        memset(out, 0, size_t(cells) * sizeof(T));
+                    else
+                        fill_row(s, from, out);
+            }
+    }
+
+ private:
+    void fill_row(const Sliding<T>& s, const T* from, T* out) const {
+        if (reach[2] || s.mul[2] == 1) {
+            split_row(out, from, shape, T(0));
+            return;
+        }
+        const ConvTap& t = s.taps[0];
+        for (int64_t o = 0; o < t.lo[2]; ++o) out[o] = T(0);
+        take_every(out + t.lo[2], from + t.lo[2] * s.mul[2] + t.off[2],
+                   gemm_max(0, t.hi[2] - t.lo[2]), s.mul[2]);
+        for (int64_t o = gemm_max(t.lo[2], t.hi[2]); o < s.grid[2]; ++o) out[o] = T(0);
+    }
+};
+
+// Where a filter's results for a row of output begin.
+template <class T>
+DL_INLINE int64_t sliding_place(const Sliding<T>& s, int64_t slab, int64_t row) {
+    const int64_t n = slab / s.grid[0], o0 = slab % s.grid[0] * s.out_mul[0] + s.out_base[0];
+    return n * s.dst_image + (o0 * s.out[1] + row * s.out_mul[1] + s.out_base[1]) * s.out[2] +
+           s.out_base[2];
+}
+
+}  // namespace

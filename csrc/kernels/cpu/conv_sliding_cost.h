@@ -1,0 +1,119 @@
+// Predicted times of the algorithms that compute the sliding product: cycles of the inner loops plus
+// what is packed, copied and stored around them. Fitted to the layer table of the benchmarks.
+#pragma once
+#include "kernels/cpu/conv_broadcast.h"
+#include "kernels/cpu/conv_cost.h"
+#include "kernels/cpu/conv_direct.h"
+
+namespace {
+
+constexpr double kConvHertz = 3.7e9;
+
+// A sliding product as the model sees it; the residues of a gradient of the input are taken to be
+// equal.
+struct SlidingCost {
+    double repeats;  // residues
+    double n, groups, rows, channels, taps;
+    int64_t width;         // of a row of the grid
+    double grid_rows;      // of all images
+    double inputs;         // elements of src
+    int64_t mul, out_mul;  // between columns
+    bool straight;         // the steps of a filter follow each other in the weights
+    int64_t lanes;
+
+    double positions() const { return grid_rows * double(width); }
+    double steps() const { return channels * taps; }
+    double weights() const { return groups * rows * steps(); }
+};
+
+SlidingCost sliding_cost(const dl_conv& p, bool backward) {
+    SlidingCost c;
+    c.n = double(p.n), c.groups = double(p.groups);
+    c.lanes = DL_VEC_BYTES / (p.dtype == DL_F64 ? 8 : 4);
+    const double k = double(p.k / p.groups), in = double(p.c / p.groups);
+    const int64_t residues[3] = {gemm_min(p.stride[0], p.in[0]), gemm_min(p.stride[1], p.in[1]),
+                                 gemm_min(p.stride[2], p.in[2])};
+    c.repeats = backward ? double(conv_volume(residues)) : 1;
+    c.rows = backward ? in : k, c.channels = backward ? k : in;
+    c.taps = double(conv_volume(p.kernel)) / c.repeats;
+    const int64_t* grid = backward ? p.in : p.out;
+    c.width = backward ? gemm_div_up(grid[2], residues[2]) : grid[2];
+    c.grid_rows = double(p.n) * double(grid[0] * grid[1]);
+    if (backward) c.grid_rows /= double(residues[0] * residues[1]);
+    c.inputs = backward ? conv_y_size(p) : conv_x_size(p);
+    c.mul = backward ? 1 : p.stride[2], c.out_mul = backward ? p.stride[2] : 1;
+    c.straight = !backward;
+    return c;
+}
+DL_INLINE bool sliding_pointwise(const dl_conv& p) {
+    return conv_volume(p.kernel) == 1 && conv_volume(p.stride) == 1 && p.pad_lo[0] == 0 &&
+           p.pad_lo[1] == 0 && p.pad_lo[2] == 0;
+}
+// Loops of register tiles: two products a cycle, one where there is no fused instruction.
+constexpr double kConvPorts = DL_VEC_BYTES > 16 ? 2 : 1;
+
+DL_INLINE double ceil_div(double a, double b) { return __builtin_ceil(a / b); }
+
+double broadcast_seconds(const dl_conv& p, bool backward) {
+    const SlidingCost c = sliding_cost(p, backward);
+    const bool flat = sliding_pointwise(p);
+    const int64_t most = DL_GEMM_MR;
+    const double width = flat ? double(conv_volume(p.out)) : double(c.width);
+    const double rows = flat ? double(p.n) : c.grid_rows;
+    const double vectors = ceil_div(c.rows, double(c.lanes));  // of filters, in a group
+    const double tiles = ceil_div(width, double(most)), positions = width / tiles;
+    // Cycles of a step of a tile of two vectors: products, their latency, loads.
+    const double step = gemm_max(2, 1) * __builtin_fmax(positions / kConvPorts,
+                                                        __builtin_fmax(2.0, (positions + 6) / 4));
+    const double pairs = vectors / 2;
+    double cycles = rows * tiles * c.groups * pairs * (c.steps() * step * 1.06 + 60);
+    // The results are turned around, and scattered when they lie apart.
+    cycles += rows * tiles * c.groups * vectors * (100 + (c.out_mul > 1 ? 18 * positions : 0));
+    cycles += c.weights() * (c.straight ? 0.5 : c.taps == 1 ? 0.3 : 1.2);
+    if (!flat) cycles += c.inputs * (c.mul > 1 && c.taps > 1 ? 0.7 : 0.4);
+    return c.repeats * cycles / kConvHertz + conv_traffic(p) / 4;
+}
+
+double sliding_gemm_seconds(const dl_conv& p, bool backward) {
+    const SlidingCost c = sliding_cost(p, backward);
+    const double lanes = double(c.lanes), tile = 2 * lanes;
+    const double vectors = ceil_div(c.positions(), lanes);
+    const double rows = 2 * ceil_div(c.rows, 2);
+    // Few rows in a tile: latency.
+    const double step = __builtin_fmax(rows / kConvPorts, 4) * vectors;
+    double cycles = c.groups * c.steps() * step * 1.1;
+    cycles += c.groups * c.steps() * c.positions() *
+              (c.mul > 1              ? 0.5
+               : sliding_pointwise(p) ? 0.12
+                                      : 0.3);
+    cycles += c.weights() * (c.taps > 1 ? 1.5 : 0.5);
+    // Tiles that go round the end of a row or plane are scattered.
+    const bool whole =
+        c.out_mul == 1 && (sliding_pointwise(p) ? conv_volume(p.out) % int64_t(tile) == 0
+                                                : c.width % int64_t(tile) == 0);
+    cycles += c.groups * c.rows * c.positions() * (whole ? 0.1 : 0.7);
+    return c.repeats * cycles / kConvHertz + conv_traffic(p) / 4;
+}
+
+double direct_seconds(const dl_conv& p, bool backward) {
+    const SlidingCost c = sliding_cost(p, backward);
+    const double vectors = c.grid_rows * ceil_div(double(c.width), double(c.lanes));
+    // Cycles of a step for each vector of 1 ... 4 filters.
+    const double cost[5] = {0, 1.2, 1.4, 1.75, 4.2 / kConvPorts};
+    const double blocks = __builtin_floor(c.rows / 4), rest = c.rows - 4 * blocks;
+    const double step = blocks * cost[4] + cost[int(rest)];
+    double cycles = c.groups * vectors * (c.steps() * step + c.rows * 2);
+    if (c.out_mul > 1) cycles += c.groups * c.rows * c.positions() * 1.2;
+    cycles += c.weights() * 1.5 + c.inputs * (c.mul > 1 ? 0.7 : 0.4);
+    // Inputs that do not fit into L1 are read again for each block of filters.
+    const double reach = c.channels * double(p.kernel[1]) * double(c.width * c.mul) * c.lanes;
+    if (reach > 40e3 * 4) cycles *= 1.25;
+    return c.repeats * cycles / kConvHertz + conv_traffic(p) / 4;
+}
+
+template <double (*seconds)(const dl_conv&, bool), bool backward>
+double sliding_seconds(const dl_conv& p) {
+    return seconds(p, backward);
+}
+
+}  // namespace
