@@ -32,20 +32,6 @@ struct Algorithm {
     dl_status (*run_f64)(const dl_conv& p);
 };
 
-constexpr int kTapsSlot = 2;  // packers and products use the other slots of scratch memory
-
-ConvTap* taps_for(const dl_conv& p) {
-    const int64_t count = gemm_max(1, conv_volume(p.kernel));
-    return static_cast<ConvTap*>(dl_scratch(size_t(count) * sizeof(ConvTap), kTapsSlot));
-}
-
-template <class T>
-void fill_zeros(T* to, int64_t count) {
-    parallel_for(count, 1 << 16, [&](int64_t begin, int64_t end) {
-        memset(to + begin, 0, size_t(end - begin) * sizeof(T));
-    });
-}
-
 // Runs `product` on the forward product, or on that of each residue of the gradient of the input.
 template <class T, dl_status (*product)(const Sliding<T>&)>
 dl_status forward(const dl_conv& p) {
@@ -55,25 +41,7 @@ dl_status forward(const dl_conv& p) {
 
 template <class T, dl_status (*product)(const Sliding<T>&)>
 dl_status backward_input(const dl_conv& p) {
-    ConvTap* taps = taps_for(p);
-    if (!taps) return DL_OUT_OF_MEMORY;
-    int64_t at[3], residues[3];  // those that some position has
-    bool gaps = false;           // some residues have no taps
-    for (int d = 0; d < 3; ++d) {
-        residues[d] = gemm_min(p.stride[d], p.in[d]);
-        gaps = gaps || p.stride[d] > p.kernel[d] || p.dilation[d] % 2 == 0;
-    }
-    gaps = gaps && !p.bias;
-    if (gaps) fill_zeros(static_cast<T*>(p.x), p.n * p.c * conv_volume(p.in));
-    for (at[0] = 0; at[0] < residues[0]; ++at[0])
-        for (at[1] = 0; at[1] < residues[1]; ++at[1])
-            for (at[2] = 0; at[2] < residues[2]; ++at[2]) {
-                const Sliding<T> residue = sliding_backward<T>(p, at, taps);
-                if (gaps && residue.ntaps == 0) continue;
-                const dl_status status = product(residue);
-                if (status != DL_OK) return status;
-            }
-    return DL_OK;
+    return each_residue<T>(p, product);
 }
 
 // The matrix product claims every slot of scratch memory, so here the taps live elsewhere.
@@ -167,7 +135,7 @@ constexpr Algorithm kForward[] = {
     {"direct", is_direct, sliding_seconds<direct_seconds, false>, conv_sum_error,
      forward<float, sliding_direct>, forward<double, sliding_direct>},
     {"broadcast", is_direct, sliding_seconds<broadcast_seconds, false>, conv_sum_error,
-     forward<float, sliding_broadcast>, forward<double, sliding_broadcast>},
+     broadcast_forward<float>, broadcast_forward<double>},
     {"winograd2", wino_applies, wino_forward_seconds<2>, wino_error<2>, wino_forward<float, 2>,
      nullptr},
     {"winograd4", wino_applies, wino_forward_seconds<4>, wino_error<4>, wino_forward<float, 4>,
@@ -186,7 +154,7 @@ constexpr Algorithm kBackwardInput[] = {
     {"direct", is_direct, sliding_seconds<direct_seconds, true>, conv_sum_error,
      backward_input<float, sliding_direct>, backward_input<double, sliding_direct>},
     {"broadcast", is_direct, sliding_seconds<broadcast_seconds, true>, conv_sum_error,
-     backward_input<float, sliding_broadcast>, backward_input<double, sliding_broadcast>},
+     broadcast_backward_input<float>, broadcast_backward_input<double>},
     {"winograd2", wino_applies, wino_backward_input_seconds<2>, wino_error<2>,
      wino_backward_input<float, 2>, nullptr},
     {"winograd4", wino_applies, wino_backward_input_seconds<4>, wino_error<4>,

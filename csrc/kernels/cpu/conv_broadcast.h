@@ -20,10 +20,16 @@ struct BroadcastTile {
     static constexpr int64_t INPUTS = (384 << 10) / int64_t(sizeof(T));  // inputs that stay in L2
 };
 
-// c[R positions][V vectors] = a @ b (+ c): step k reads R inputs at a + at[k], a row of weights at
-// b + k * V vectors.
+constexpr int kBroadcastAhead = 8;  // steps whose weights are asked for early
+
+// Where a step reads: its inputs, and its row of weights.
+struct BroadcastStep {
+    int64_t input, weight;
+};
+
+// c[R positions][V vectors] = a @ b (+ c, or + start): step k reads R inputs at a + at[k].input.
 template <class T, int R, int V>
-void broadcast_micro(int64_t steps, const int64_t* at, const T* a, const T* b, T* c,
+void broadcast_micro(int64_t steps, const BroadcastStep* at, const T* a, const T* b, T* c,
                      const T* start) {
     typedef typename Vec<T>::type vec;
     constexpr int N = Vec<T>::N;
@@ -33,13 +39,13 @@ void broadcast_micro(int64_t steps, const int64_t* at, const T* a, const T* b, T
 #pragma GCC unroll 2
         for (int v = 0; v < V; ++v)
             acc[i][v] = start ? vload(start + v * N) : vload(c + i * V * N + v * N);
-    for (int64_t k = 0; k < steps; ++k, b += V * N) {
-        const T* x = a + at[k];
+    for (int64_t k = 0; k < steps; ++k, ++at) {
+        const T *x = a + at->input, *y = b + at->weight;
         vec w[V];
 #pragma GCC unroll 2
         for (int v = 0; v < V; ++v) {
-            __builtin_prefetch(b + 8 * V * N + v * N);
-            w[v] = vload(b + v * N);
+            __builtin_prefetch(b + at[kBroadcastAhead].weight + v * N);
+            w[v] = vload(y + v * N);
         }
 #pragma GCC unroll 16
         for (int i = 0; i < R; ++i) {
@@ -55,7 +61,7 @@ void broadcast_micro(int64_t steps, const int64_t* at, const T* a, const T* b, T
 }
 
 template <class T>
-using BroadcastMicro = void (*)(int64_t, const int64_t*, const T*, const T*, T*, const T*);
+using BroadcastMicro = void (*)(int64_t, const BroadcastStep*, const T*, const T*, T*, const T*);
 
 template <class T, int V, int R = 1>
 BroadcastMicro<T> broadcast_micro_of(int64_t positions) {
@@ -90,29 +96,21 @@ void broadcast_pack_run(const T* w, int64_t row, int64_t filters, int64_t count,
     }
 }
 
-// Weights of `filters` (at most N) rows of a group, first at w: to[(channel, tap) * width].
+// Weights of `filters` (at most N) rows of a group, first at w: to[(channel, tap) * width], all taps
+// of the kernel.
 template <class T>
 void broadcast_pack(const Sliding<T>& s, const T* w, int64_t filters, T* to, int64_t width) {
     constexpr int N = Vec<T>::N;
-    bool run = true;  // taps follow each other
-    for (int64_t t = 1; t < s.ntaps; ++t) run = run && s.taps[t].w == s.taps[0].w + t;
-    w += s.taps[0].w;
-    if (run && s.w_row != 1 && s.w_channel == s.ntaps)
-        return broadcast_pack_run(w, s.w_row, filters, s.steps(), to, width);
-    for (int64_t c = 0; c < s.channels; ++c, w += s.w_channel, to += s.ntaps * width) {
-        if (run && s.ntaps > 2 && s.w_row != 1) {
-            broadcast_pack_run(w, s.w_row, filters, s.ntaps, to, width);
+    const int64_t taps = s.volume;
+    if (s.w_row != 1 && s.w_channel == taps)
+        return broadcast_pack_run(w, s.w_row, filters, s.channels * taps, to, width);
+    for (int64_t c = 0; c < s.channels; ++c, w += s.w_channel, to += taps * width) {
+        if (s.w_row != 1) {
+            broadcast_pack_run(w, s.w_row, filters, taps, to, width);
             continue;
         }
-        for (int64_t t = 0; t < s.ntaps; ++t) {
-            const T* from = w + s.taps[t].w - s.taps[0].w;
-            typename Vec<T>::type v{};
-            if (s.w_row == 1)
-                v = filters == N ? vload(from) : vload_n(from, filters);
-            else
-                for (int64_t i = 0; i < filters; ++i) v[i] = from[i * s.w_row];
-            vstore(to + t * width, v);
-        }
+        for (int64_t t = 0; t < taps; ++t)
+            vstore(to + t * width, filters == N ? vload(w + t) : vload_n(w + t, filters));
     }
 }
 
@@ -136,7 +134,9 @@ void broadcast_store(const T* sums, int64_t width, int64_t positions, int64_t fi
 #pragma GCC unroll 16
             for (int i = 0; i < N; ++i, to += plane)
                 if (i < rows) {
-                    if (step != 1)
+                    if (step == 2)
+                        vstore_pairs(to, v[i], count);
+                    else if (step != 1)
                         put_every(to, reinterpret_cast<const T*>(&v[i]), count, step);
                     else if (count == N)
                         vstore(to, v[i]);
@@ -191,17 +191,24 @@ struct BroadcastBand {
 };
 
 template <class T>
+struct BroadcastWeights {
+    // [group][block of F filters][channel][tap of the kernel][filter]; the last block may have one
+    // vector of filters only.
+    const T* packed;
+    const T* bias;  // or zeros: [group][filters, filled up to whole blocks]
+};
+
+template <class T>
 struct Broadcast {
     const Sliding<T>& s;
     const BroadcastPlan<T>& plan;
     const SlidingRows<T>& rows;
-    const T* packed;  // [group][filter block][step][F]; the last block may have one vector only
-    const T* bias;    // or zeros; of all rows of a group, with room for whole blocks
+    const BroadcastWeights<T>& weights;
 
     // Scratch of a task: sums of all its positions and filters, the inputs, offsets of the steps.
     struct Scratch {
         T *sums, *inputs;
-        int64_t* at;
+        BroadcastStep* at;
     };
 
     int64_t positions(const BroadcastBand& b) const {
@@ -216,12 +223,13 @@ struct Broadcast {
         const int64_t sums = gemm_round_up(positions(b) * filters, 16);
         const int64_t inputs = gemm_round_up((b.slab1 - b.slab0) * slab + Vec<T>::N, 16);
         char* memory = static_cast<char*>(
-            dl_scratch(size_t(sums + inputs) * sizeof(T) + size_t(steps) * sizeof(int64_t), 1));
+            dl_scratch(size_t(sums + inputs) * sizeof(T) +
+                           size_t(steps + kBroadcastAhead) * sizeof(BroadcastStep),
+                       1));
         if (!memory) return false;
         Scratch to;
         to.sums = reinterpret_cast<T*>(memory), to.inputs = to.sums + sums;
-        to.at = reinterpret_cast<int64_t*>(to.inputs + inputs);
-        rows.list_steps(s, plan.channels, to.at);
+        to.at = reinterpret_cast<BroadcastStep*>(to.inputs + inputs);
         for (int64_t c = 0; c < s.channels; c += plan.channels) {
             const int64_t count = gemm_min(plan.channels, s.channels - c);
             const T* src = s.src + (b.group * s.channels + c) * s.src_plane;
@@ -242,8 +250,15 @@ struct Broadcast {
         constexpr int64_t N = Vec<T>::N, F = BroadcastTile<T>::F;
         const int64_t filters = gemm_min(F, s.rows - f), width = filters <= N ? N : F;
         const int64_t all = gemm_round_up(s.rows, N);  // filters of a group with those that fill up
-        const T* w = packed + b.group * all * s.steps() + f * s.steps() + c * s.ntaps * width;
-        const T* start = c == 0 ? bias + b.group * gemm_round_up(s.rows, F) + f : nullptr;
+        const T* w =
+            weights.packed + (b.group * all + f) * s.channels * s.volume + c * s.volume * width;
+        const T* start = c == 0 ? weights.bias + b.group * gemm_round_up(s.rows, F) + f : nullptr;
+        for (int64_t k = 0, i = 0; k < count; ++k)
+            for (int64_t t = 0; t < s.ntaps; ++t, ++i)
+                scratch.at[i] = {k * rows.plane + rows.at(s.taps[t]),
+                                 (k * s.volume + s.taps[t].w) * width};
+        for (int64_t i = count * s.ntaps, a = 0; a < kBroadcastAhead; ++a)
+            scratch.at[i + a] = scratch.at[i - 1];
         const bool last = c + count == s.channels;
         T* dst = s.dst + (b.group * s.rows + f) * s.dst_plane;
         for (int64_t z = b.slab0; z < b.slab1; ++z)
@@ -268,31 +283,31 @@ struct Broadcast {
     }
 };
 
-// Packs the weights of all groups, and their bias in front: returns the weights, null when out of
-// memory.
+// Packs the weights of all groups, and in front of them the bias. False when out of memory.
 template <class T>
-const T* broadcast_weights(const Sliding<T>& s, T** bias) {
+bool broadcast_weights(const Sliding<T>& s, BroadcastWeights<T>* out) {
     constexpr int64_t N = Vec<T>::N, F = BroadcastTile<T>::F;
     const int64_t all = gemm_round_up(s.rows, N), padded = gemm_round_up(s.rows, F);
+    const int64_t length = s.channels * s.volume;
     T* memory =
-        static_cast<T*>(dl_scratch(size_t(s.groups * (all * s.steps() + padded)) * sizeof(T), 0));
-    if (!memory) return nullptr;
-    *bias = memory;
+        static_cast<T*>(dl_scratch(size_t(s.groups * (all * length + padded)) * sizeof(T), 0));
+    if (!memory) return false;
     T* packed = memory + s.groups * padded;
+    out->bias = memory, out->packed = packed;
     const int64_t blocks = all / N;
     parallel_for(
-        s.groups * blocks, gemm_max(1, 16384 / (N * s.steps())), [&](int64_t begin, int64_t end) {
+        s.groups * blocks, gemm_max(1, 16384 / (N * length)), [&](int64_t begin, int64_t end) {
             for (int64_t i = begin; i < end; ++i) {
                 const int64_t g = i / blocks, f = i % blocks * N, first = f / F * F;
                 const int64_t width = all - first < F ? N : F;
                 broadcast_pack(s, s.w + g * s.w_group + f * s.w_row, gemm_min(N, s.rows - f),
-                               packed + (g * all + first) * s.steps() + f - first, width);
+                               packed + (g * all + first) * length + f - first, width);
             }
         });
     for (int64_t g = 0; g < s.groups; ++g)
         for (int64_t f = 0; f < padded; ++f)
             memory[g * padded + f] = s.bias && f < s.rows ? s.bias[g * s.rows + f] : T(0);
-    return packed;
+    return true;
 }
 
 // A pointwise product has no rows: its planes become one.
@@ -313,7 +328,7 @@ Sliding<T> broadcast_flat(Sliding<T> s, ConvTap* tap) {
 }
 
 template <class T>
-dl_status sliding_broadcast(const Sliding<T>& given) {
+dl_status broadcast_product(const Sliding<T>& given, const BroadcastWeights<T>& weights) {
     if (given.columns() == 0 || given.rows == 0) return DL_OK;
     if (given.steps() == 0) {
         sliding_empty(given);
@@ -321,12 +336,9 @@ dl_status sliding_broadcast(const Sliding<T>& given) {
     }
     ConvTap tap;
     const Sliding<T> s = broadcast_flat(given, &tap);
-    T* bias;
-    const T* packed = broadcast_weights(s, &bias);
-    if (!packed) return DL_OUT_OF_MEMORY;
     const BroadcastPlan<T> plan(s, dl_num_threads());
     const SlidingRows<T> rows(s, plan.rows_per_band, true);
-    const Broadcast<T> product{s, plan, rows, packed, bias};
+    const Broadcast<T> product{s, plan, rows, weights};
     const int64_t row_bands = gemm_div_up(s.grid[1], plan.rows_per_band);
     const int64_t tasks = s.groups * plan.bands * plan.parts;
     const int64_t work = gemm_max(1, s.columns() * s.rows * s.steps() / (plan.bands * plan.parts));
@@ -346,6 +358,25 @@ dl_status sliding_broadcast(const Sliding<T>& given) {
         }
     });
     return failed ? DL_OUT_OF_MEMORY : DL_OK;
+}
+
+template <class T>
+dl_status broadcast_forward(const dl_conv& p) {
+    ConvTap* taps = taps_for(p);
+    if (!taps) return DL_OUT_OF_MEMORY;
+    const Sliding<T> s = sliding_forward<T>(p, taps);
+    BroadcastWeights<T> weights;
+    if (!broadcast_weights(s, &weights)) return DL_OUT_OF_MEMORY;
+    return broadcast_product(s, weights);
+}
+
+template <class T>
+dl_status broadcast_backward_input(const dl_conv& p) {
+    BroadcastWeights<T> weights{nullptr, nullptr};  // the same for all residues
+    return each_residue<T>(p, [&](const Sliding<T>& s) {
+        if (!weights.packed && !broadcast_weights(s, &weights)) return DL_OUT_OF_MEMORY;
+        return broadcast_product(s, weights);
+    });
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #pragma once
 #include "kernels/cpu/conv_rows.h"
 #include "kernels/cpu/conv_sliding.h"
+#include "kernels/cpu/lanes.h"
 #include "kernels/cpu/planes.h"
 
 namespace {
@@ -124,17 +125,23 @@ void direct_filters(const Sliding<T>& s, const SlidingRows<T>& rows, const Direc
         typename Vec<T>::type v[M][U];
         for (int u = pending; u < U; ++u) from[u] = from[0];
         direct_sum<T, M, U>(steps, from, bias, v);
-        for (int u = 0; u < pending; ++u)
-            for (int m = 0; m < M; ++m) {
-                T* out = dst + m * s.dst_plane + to[u];
-                if (s.out_mul[2] != 1)
+#pragma GCC unroll 8
+        for (int u = 0; u < U; ++u) {
+            if (u >= pending) break;
+            const bool whole = left[u] >= N || (s.out_mul[1] == 1 && to[u] + N <= end);
+            T* out = dst + to[u];
+#pragma GCC unroll 4
+            for (int m = 0; m < M; ++m, out += s.dst_plane)
+                if (s.out_mul[2] == 1 && whole)
+                    vstore(out, v[m][u]);
+                else if (s.out_mul[2] == 1)
+                    vstore_n(out, v[m][u], left[u]);
+                else if (s.out_mul[2] == 2)
+                    vstore_pairs(out, v[m][u], gemm_min(left[u], N));
+                else
                     put_every(out, reinterpret_cast<const T*>(&v[m][u]), gemm_min(left[u], N),
                               s.out_mul[2]);
-                else if (left[u] >= N || (s.out_mul[1] == 1 && to[u] + N <= end))
-                    vstore(out, v[m][u]);
-                else
-                    vstore_n(out, v[m][u], left[u]);
-            }
+        }
         pending = 0;
     };
     for (int64_t r = band.row0; r < band.row1; ++r) {
@@ -195,10 +202,14 @@ dl_status sliding_direct(const Sliding<T>& s) {
         return DL_OK;
     }
     const int64_t steps = s.steps(), slabs = s.n * s.grid[0];
-    // As many rows at a time as leave their inputs in L2, and some for every thread.
-    const int64_t row_cells = s.channels * (s.grid[2] * s.mul[2] + Vec<T>::N);
-    int64_t rows_per_band =
-        gemm_max(4, (256 << 10) / int64_t(sizeof(T)) / gemm_max(1, row_cells * s.mul[1]));
+    // As many rows at a time as leave their inputs in L1, where a few do, else in L2.
+    int64_t tall = 1;  // rows of input under one of output
+    for (int64_t t = 0; t < s.ntaps; ++t)
+        tall = gemm_max(tall, s.taps[t].off[1] - s.taps[0].off[1] + 1);
+    const int64_t row_bytes = s.channels * (s.grid[2] * s.mul[2] + Vec<T>::N) * int64_t(sizeof(T));
+    const int64_t in_l1 = ((36 << 10) / row_bytes - tall) / s.mul[1] + 1;
+    const int64_t in_l2 = ((384 << 10) / row_bytes - tall) / s.mul[1] + 1;
+    int64_t rows_per_band = gemm_max(in_l1 >= 3 ? in_l1 : in_l2, 4);
     if (s.groups * slabs < 2 * dl_num_threads())
         rows_per_band = gemm_min(rows_per_band, gemm_max(4, s.grid[1] / (2 * dl_num_threads())));
     const int64_t bands = gemm_div_up(s.grid[1], gemm_min(rows_per_band, s.grid[1]));

@@ -24,7 +24,7 @@ struct ConvTap {
 template <class T>
 struct Sliding {
     int64_t n, groups, rows, channels;  // rows and channels of one group
-    int64_t ntaps;
+    int64_t volume, ntaps;              // taps of the kernel, and those that count here
     const ConvTap* taps;
     int64_t grid[3], mul[3], out_mul[3], out_base[3];
 
@@ -59,7 +59,7 @@ template <class T>
 Sliding<T> sliding_forward(const dl_conv& p, ConvTap* taps) {
     Sliding<T> s;
     s.n = p.n, s.groups = p.groups, s.rows = p.k / p.groups, s.channels = p.c / p.groups;
-    s.ntaps = conv_volume(p.kernel), s.taps = taps;
+    s.volume = s.ntaps = conv_volume(p.kernel), s.taps = taps;
     for (int d = 0; d < 3; ++d) {
         s.grid[d] = s.out[d] = p.out[d];
         s.in[d] = p.in[d], s.mul[d] = p.stride[d], s.out_mul[d] = 1, s.out_base[d] = 0;
@@ -97,7 +97,7 @@ Sliding<T> sliding_backward(const dl_conv& p, const int64_t phase[3], ConvTap* t
     s.w = static_cast<const T*>(p.w), s.w_row = volume, s.w_channel = s.rows * volume;
     s.w_group = s.channels * s.w_channel;
     s.bias = static_cast<const T*>(p.bias);
-    s.ntaps = 0, s.taps = taps;
+    s.volume = volume, s.ntaps = 0, s.taps = taps;
     for (int64_t r = 0; r < volume; ++r) {
         ConvTap& t = taps[s.ntaps];
         const int64_t at[3] = {r / p.kernel[2] / p.kernel[1], r / p.kernel[2] % p.kernel[1],
@@ -114,6 +114,55 @@ Sliding<T> sliding_backward(const dl_conv& p, const int64_t phase[3], ConvTap* t
         ++s.ntaps;
     }
     return s;
+}
+
+// ---- room for taps, residues in turn --------------------------------------------------------------
+
+constexpr int kTapsSlot = 2;  // packers and products use the other slots of scratch memory
+
+inline ConvTap* taps_for(const dl_conv& p) {
+    const int64_t count = gemm_max(1, conv_volume(p.kernel));
+    return static_cast<ConvTap*>(dl_scratch(size_t(count) * sizeof(ConvTap), kTapsSlot));
+}
+
+// Whether every residue modulo the stride meets some tap.
+inline bool residues_all_meet(const dl_conv& p) {
+    for (int d = 0; d < 3; ++d) {
+        int64_t met = 0;
+        for (int64_t residue = 0; residue < p.stride[d]; ++residue)
+            for (int64_t r = 0; r < gemm_min(p.kernel[d], p.stride[d]); ++r)
+                if (r * p.dilation[d] % p.stride[d] == residue) {
+                    ++met;
+                    break;
+                }
+        if (met < p.stride[d]) return false;
+    }
+    return true;
+}
+
+// f(Sliding) for each residue of the gradient of the input. Where some residues meet no tap all of dx
+// is zeroed first, which is quicker than writing zeros between the others.
+template <class T, class F>
+dl_status each_residue(const dl_conv& p, const F& f) {
+    ConvTap* taps = taps_for(p);
+    if (!taps) return DL_OUT_OF_MEMORY;
+    const bool zeroed = !p.bias && !residues_all_meet(p);
+    T* x = static_cast<T*>(p.x);
+    if (zeroed)
+        parallel_for(p.n * p.c * conv_volume(p.in), 1 << 16, [&](int64_t begin, int64_t end) {
+            memset(x + begin, 0, size_t(end - begin) * sizeof(T));
+        });
+    int64_t at[3], residues[3];  // those that some position has
+    for (int d = 0; d < 3; ++d) residues[d] = gemm_min(p.stride[d], p.in[d]);
+    for (at[0] = 0; at[0] < residues[0]; ++at[0])
+        for (at[1] = 0; at[1] < residues[1]; ++at[1])
+            for (at[2] = 0; at[2] < residues[2]; ++at[2]) {
+                const Sliding<T> s = sliding_backward<T>(p, at, taps);
+                if (zeroed && s.ntaps == 0) continue;
+                const dl_status status = f(s);
+                if (status != DL_OK) return status;
+            }
+    return DL_OK;
 }
 
 // ---- patches: rows of src under a tap, as lists of copies ---------------------------------------

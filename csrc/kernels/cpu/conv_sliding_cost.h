@@ -68,9 +68,12 @@ double broadcast_seconds(const dl_conv& p, bool backward) {
     const double pairs = vectors / 2;
     double cycles = rows * tiles * c.groups * pairs * (c.steps() * step * 1.06 + 60);
     // The results are turned around, and scattered when they lie apart.
-    cycles += rows * tiles * c.groups * vectors * (100 + (c.out_mul > 1 ? 18 * positions : 0));
-    cycles += c.weights() * (c.straight ? 0.5 : c.taps == 1 ? 0.3 : 1.2);
-    if (!flat) cycles += c.inputs * (c.mul > 1 && c.taps > 1 ? 0.7 : 0.4);
+    cycles += rows * tiles * c.groups * vectors *
+              (100 + (c.out_mul == 2  ? 40
+                      : c.out_mul > 2 ? 18 * positions
+                                      : 0));
+    cycles += c.weights() * (c.straight ? 0.5 : c.taps == 1 ? 0.3 : 0.8);
+    if (!flat) cycles += c.inputs * (c.taps == 1 || c.mul == 1 ? 0.4 : c.mul > 4 ? 3 : 0.7);
     return c.repeats * cycles / kConvHertz + conv_traffic(p) / 4;
 }
 
@@ -91,7 +94,8 @@ double sliding_gemm_seconds(const dl_conv& p, bool backward) {
     const bool whole =
         c.out_mul == 1 && (sliding_pointwise(p) ? conv_volume(p.out) % int64_t(tile) == 0
                                                 : c.width % int64_t(tile) == 0);
-    cycles += c.groups * c.rows * c.positions() * (whole ? 0.1 : 0.7);
+    cycles += c.groups * c.rows * c.positions() * (c.out_mul > 1 ? 1.5 : whole ? 0.1 : 0.7);
+    if (p.groups > 1) cycles *= 1.6;  // rarely whole tiles
     return c.repeats * cycles / kConvHertz + conv_traffic(p) / 4;
 }
 
@@ -99,7 +103,7 @@ double direct_seconds(const dl_conv& p, bool backward) {
     const SlidingCost c = sliding_cost(p, backward);
     const double vectors = c.grid_rows * ceil_div(double(c.width), double(c.lanes));
     // Cycles of a step for each vector of 1 ... 4 filters.
-    const double cost[5] = {0, 1.2, 1.4, 1.75, 4.2 / kConvPorts};
+    const double cost[5] = {0, 1.2, 1.4, 1.8, 4.5 / kConvPorts};
     const double blocks = __builtin_floor(c.rows / 4), rest = c.rows - 4 * blocks;
     const double step = blocks * cost[4] + cost[int(rest)];
     double cycles = c.groups * vectors * (c.steps() * step + c.rows * 2);
@@ -107,7 +111,7 @@ double direct_seconds(const dl_conv& p, bool backward) {
     cycles += c.weights() * 1.5 + c.inputs * (c.mul > 1 ? 0.7 : 0.4);
     // Inputs that do not fit into L1 are read again for each block of filters.
     const double reach = c.channels * double(p.kernel[1]) * double(c.width * c.mul) * c.lanes;
-    if (reach > 40e3 * 4) cycles *= 1.25;
+    if (reach > 40e3 * 4) cycles *= 1.45;
     return c.repeats * cycles / kConvHertz + conv_traffic(p) / 4;
 }
 

@@ -123,6 +123,20 @@ DL_INLINE typename Vec<T>::type vzip_hi(typename Vec<T>::type a, typename Vec<T>
         return __builtin_shufflevector(a, b, 1, 3);
 }
 
+// p[0], p[2], ... = the first n lanes of v; what lies between is not touched.
+template <class T>
+DL_INLINE void vstore_pairs(T* p, typename Vec<T>::type v, int64_t n) {
+    constexpr int N = Vec<T>::N;
+#if DL_VEC_BYTES == 64 && defined(__AVX512F__)
+    LaneMask<T> lo = lane_mask<T>(0, 2 * n), hi = lane_mask<T>(-N, 2 * n - N);
+    lo.bits &= 0x5555, hi.bits &= 0x5555;
+    vstore_mask(p, vzip_lo<T>(v, v), lo);
+    vstore_mask(p + N, vzip_hi<T>(v, v), hi);
+#else
+    for (int64_t i = 0; i < n; ++i) p[2 * i] = v[i];
+#endif
+}
+
 // N vectors as the rows of a matrix -> its columns, in N log2(N) shuffles.
 template <class T>
 DL_INLINE void vtranspose(typename Vec<T>::type* v) {
