@@ -96,22 +96,28 @@ void broadcast_pack_run(const T* w, int64_t row, int64_t filters, int64_t count,
     }
 }
 
-// Weights of `filters` (at most N) rows of a group, first at w: to[(channel, tap) * width], all taps
-// of the kernel.
+// Weights of filters [f, end) of a group, whose first is at w: all taps of the kernel, in blocks of F
+// filters [channel][tap][filter], the last of them perhaps one vector wide.
 template <class T>
-void broadcast_pack(const Sliding<T>& s, const T* w, int64_t filters, T* to, int64_t width) {
-    constexpr int N = Vec<T>::N;
-    const int64_t taps = s.volume;
-    if (s.w_row != 1 && s.w_channel == taps)
-        return broadcast_pack_run(w, s.w_row, filters, s.channels * taps, to, width);
-    for (int64_t c = 0; c < s.channels; ++c, w += s.w_channel, to += taps * width) {
-        if (s.w_row != 1) {
-            broadcast_pack_run(w, s.w_row, filters, taps, to, width);
-            continue;
+void broadcast_pack(const Sliding<T>& s, const T* w, int64_t f, int64_t end, T* to) {
+    constexpr int64_t N = Vec<T>::N, F = BroadcastTile<T>::F;
+    const int64_t taps = s.volume, length = s.channels * taps, all = gemm_round_up(s.rows, N);
+    // Filter by filter where the steps of a filter lie together, else channel by channel: memory
+    // is read in the order in which it lies.
+    const bool whole = s.w_row != 1 && s.w_channel == taps;
+    for (int64_t c = 0; c < (whole ? 1 : s.channels); ++c)
+        for (int64_t b = f; b < end; b += N) {
+            const int64_t filters = gemm_min(N, s.rows - b), first = b / F * F;
+            const int64_t width = all - first < F ? N : F;
+            T* out = to + first * length + c * taps * width + b - first;
+            const T* from = w + b * s.w_row + c * s.w_channel;
+            if (s.w_row != 1)
+                broadcast_pack_run(from, s.w_row, filters, whole ? length : taps, out, width);
+            else
+                for (int64_t t = 0; t < taps; ++t)
+                    vstore(out + t * width,
+                           filters == N ? vload(from + t) : vload_n(from + t, filters));
         }
-        for (int64_t t = 0; t < taps; ++t)
-            vstore(to + t * width, filters == N ? vload(w + t) : vload_n(w + t, filters));
-    }
 }
 
 // ---- outputs -----------------------------------------------------------------------------------
@@ -294,16 +300,16 @@ bool broadcast_weights(const Sliding<T>& s, BroadcastWeights<T>* out) {
     if (!memory) return false;
     T* packed = memory + s.groups * padded;
     out->bias = memory, out->packed = packed;
-    const int64_t blocks = all / N;
-    parallel_for(
-        s.groups * blocks, gemm_max(1, 16384 / (N * length)), [&](int64_t begin, int64_t end) {
-            for (int64_t i = begin; i < end; ++i) {
-                const int64_t g = i / blocks, f = i % blocks * N, first = f / F * F;
-                const int64_t width = all - first < F ? N : F;
-                broadcast_pack(s, s.w + g * s.w_group + f * s.w_row, gemm_min(N, s.rows - f),
-                               packed + (g * all + first) * length + f - first, width);
-            }
-        });
+    constexpr int64_t kTogether = 4 * F;  // filters of a task
+    const int64_t tasks = gemm_div_up(s.rows, kTogether);
+    parallel_for(s.groups * tasks, gemm_max(1, 16384 / (gemm_min(s.rows, kTogether) * length)),
+                 [&](int64_t begin, int64_t end) {
+                     for (int64_t i = begin; i < end; ++i) {
+                         const int64_t g = i / tasks, f = i % tasks * kTogether;
+                         broadcast_pack(s, s.w + g * s.w_group, f, gemm_min(s.rows, f + kTogether),
+                                        packed + g * all * length);
+                     }
+                 });
     for (int64_t g = 0; g < s.groups; ++g)
         for (int64_t f = 0; f < padded; ++f)
             memory[g * padded + f] = s.bias && f < s.rows ? s.bias[g * s.rows + f] : T(0);

@@ -1,0 +1,130 @@
+"""Convolution without Winograd: each algorithm on random shapes against the plain loops."""
+
+from __future__ import annotations
+
+import deeplite as dl
+import numpy as np
+import pytest
+from deeplite.backends import conv, cpu
+
+PASSES = ("forward", "backward_input", "backward_weight")
+ALGORITHMS = ("broadcast", "depthwise", "direct", "implicit_gemm")
+Case = tuple[tuple[int, ...], tuple[int, ...], list[int], list[int], list[int], int]
+
+
+def random_case(rng: np.random.Generator, depthwise: bool) -> Case:
+    """Sizes of x and w, stride, padding, dilation, groups; depthwise: in two dimensions."""
+    rank = 2 if depthwise else int(rng.choice([1, 2, 2, 2, 3]))
+    stride = [int(v) for v in rng.choice([1, 1, 2, 3, 4], rank)]
+    dilation = [int(v) for v in rng.choice([1, 1, 2, 3], rank)]
+    kernel = [int(v) for v in rng.choice([1, 2, 3, 3, 5, 7], rank)]
+    if depthwise:
+        stride = [int(rng.integers(1, 3))] * 2
+        dilation = [1, 1] if stride[0] == 2 else dilation
+        kernel = [int(rng.choice([3, 5, 7])), int(rng.integers(1, 8))]
+    elif rng.random() < 0.2:
+        kernel = [1] * rank
+    padding = [int(rng.integers(0, k * d + 1)) for k, d in zip(kernel, dilation, strict=True)]
+    most = 9 if rank == 3 else 45
+    size = [
+        max(1, d * (k - 1) + 1 - 2 * p) + int(rng.integers(0, most))
+        for k, d, p in zip(kernel, dilation, padding, strict=True)
+    ]
+    groups = int(rng.integers(2, 9)) if depthwise else int(rng.choice([1, 1, 2, 4]))
+    channels = 1 if depthwise else int(rng.integers(1, 20))
+    filters = int(rng.choice([1, 1, 2])) if depthwise else int(rng.integers(1, 40))
+    batch = int(rng.integers(1, 4))
+    x, w = (batch, groups * channels, *size), (groups * filters, channels, *kernel)
+    return x, w, stride, padding, dilation, groups
+
+
+def run(case: Case, which: str, name: str, dtype: str, bias: bool = False) -> np.ndarray | None:
+    """The pass by this algorithm, None where it does not apply."""
+    rng = np.random.default_rng(7)
+    x, w = (dl.from_numpy(rng.standard_normal(shape).astype(dtype)) for shape in case[:2])
+    if name not in [o.name for o in conv.explain(x, w, *case[2:], which=which)]:
+        return None
+    rank = len(case[2])
+    add = dl.from_numpy(rng.standard_normal(w.shape[0]).astype(dtype)) if bias else None
+    forward = getattr(dl, f"conv{rank}d")
+    with conv.algorithm(name, passes=[which]):
+        if which == "forward":
+            return forward(x, w, add, *case[2:]).numpy()
+        with conv.algorithm("reference", passes=["forward"]):
+            y = forward(x, w, None, *case[2:])
+        dy = dl.from_numpy(rng.standard_normal(tuple(y.shape)).astype(dtype))
+        return dl._C._conv.run(x, w, dy, *case[2:], which).numpy()
+
+
+@pytest.mark.parametrize("isa", cpu.capability())
+@pytest.mark.parametrize("which", PASSES)
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_agrees_with_the_loops_on_random_shapes(name: str, which: str, isa: str) -> None:
+    rng = np.random.default_rng([ALGORITHMS.index(name), PASSES.index(which)])
+    ran = 0
+    with cpu.using_isa(isa):
+        for _ in range(25):
+            case = random_case(rng, depthwise=name == "depthwise")
+            dtype, bias = str(rng.choice(["float32", "float64"])), bool(rng.random() < 0.5)
+            got = run(case, which, name, dtype, bias)
+            if got is None:
+                continue
+            exact = run(case, which, "reference", "float64", bias)
+            bound = 5e-6 if dtype == "float32" else 1e-13
+            assert np.abs(got - exact).max() <= bound * max(1e-30, np.abs(exact).max()), case
+            ran += 1
+    applies = name != "depthwise" or isa in ("avx2", "avx512")
+    applies = applies and (which != "backward_weight" or name not in ("broadcast", "direct"))
+    assert ran > 0 or not applies
+
+
+@pytest.mark.parametrize("which", PASSES)
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_bits_do_not_depend_on_threads(name: str, which: str) -> None:
+    cases: list[Case] = [
+        ((1, 3, 40, 37), (24, 3, 5, 5), [2, 2], [2, 2], [1, 1], 1),
+        ((3, 64, 9, 9), (40, 64, 3, 3), [1, 1], [1, 1], [1, 1], 1),
+        ((2, 40, 14, 14), (40, 1, 3, 3), [1, 1], [1, 1], [1, 1], 40),
+        ((2, 96, 100), (64, 96, 3), [2], [1], [1], 1),
+    ]
+    before = dl.get_num_threads()
+    try:
+        for case in cases:
+            results = []
+            for threads in (1, 2, 4):
+                dl.set_num_threads(threads)
+                results.append(run(case, which, name, "float32"))
+            if results[0] is None:
+                continue
+            assert all(np.array_equal(results[0], r) for r in results[1:]), case
+    finally:
+        dl.set_num_threads(before)
+
+
+@pytest.mark.parametrize("name", ("broadcast", "direct", "implicit_gemm"))
+def test_gaps_between_strides_are_zero(name: str) -> None:
+    """A window smaller than the stride leaves inputs that nothing depends on."""
+    x, w = dl.ones(1, 4, 9, 9), dl.ones(5, 4, 1, 1)
+    with conv.algorithm(name):
+        dx = dl._C._conv.run(x, w, dl.ones(1, 5, 3, 3), [3, 3], [0, 0], [1, 1], 1, "backward_input")
+    expected = np.zeros((1, 4, 9, 9), np.float32)
+    expected[:, :, ::3, ::3] = 5
+    assert np.array_equal(dx.numpy(), expected)
+
+
+def test_nothing_is_read_beyond_the_tensors() -> None:
+    """NaN all around the tensors' memory stays out of the results."""
+    for shape, kernel, groups, name in [
+        ((1, 8, 7, 7), (8, 1, 3, 3), 8, "depthwise"),
+        ((1, 8, 15, 15), (8, 1, 5, 5), 8, "depthwise"),
+        ((1, 3, 17, 17), (6, 3, 3, 3), 1, "direct"),
+        ((1, 3, 17, 17), (20, 3, 1, 1), 1, "broadcast"),
+    ]:
+        size = int(np.prod(shape))
+        memory = np.full(size + 128, np.nan, np.float32)
+        memory[64 : 64 + size] = 1
+        x = dl.from_numpy(memory)[64 : 64 + size].view(*shape)
+        w = dl.ones(*kernel)
+        with conv.algorithm(name):
+            y = dl.conv2d(x, w, None, 1, kernel[2] // 2, 1, groups).numpy()
+        assert np.isfinite(y).all(), name
