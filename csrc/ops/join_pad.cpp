@@ -47,6 +47,14 @@ struct ConstantPad {
     }
 };
 
+// Turns a view that never leaves its op around along dimension d.
+void walk_backwards(const Tensor& view, int d) {
+    int64_t& stride = view.impl()->strides[d];
+    view.impl()->offset += (view.shape()[d] - 1) * stride;
+    stride = -stride;
+    view.impl()->contiguous = view.numel() == 1;
+}
+
 struct Flip {
     static constexpr OpInfo info{.name = "flip"};
     Dims dims;
@@ -54,13 +62,8 @@ struct Flip {
     Tensor forward(const Tensor& x) const {
         Tensor out = empty_like(x);
         if (x.numel() == 0) return out;
-        Tensor from = raw_alias(x);  // walked backwards; never leaves this function
-        for (int64_t d : dims) {
-            int64_t& stride = from.impl()->strides[int(d)];
-            from.impl()->offset += (x.shape()[int(d)] - 1) * stride;
-            stride = -stride;
-        }
-        from.impl()->contiguous = x.numel() == 1;
+        Tensor from = raw_alias(x);
+        for (int64_t d : dims) walk_backwards(from, int(d));
         copy_raw(out, from);
         return out;
     }
@@ -133,37 +136,98 @@ Tensor index_tensor(const std::vector<int64_t>& values, Device device) {
     return to_device_raw(t, device);
 }
 
-// x with dimension d read at the places that `mode` gives for -before .. n + after - 1.
-Tensor pad_dimension(const Tensor& x, int d, int64_t before, int64_t after,
-                     const std::string& mode) {
-    if (before == 0 && after == 0) return x;
-    int64_t n = x.shape()[d];
+// Where place p of a padded dimension of size n reads, for p in [-before, n + after).
+int64_t border_source(const std::string& mode, int64_t p, int64_t n) {
+    if (mode == "circular") return (p + n) % n;
+    if (mode == "replicate") return std::clamp<int64_t>(p, 0, n - 1);
+    return p < 0 ? -p : p >= n ? 2 * (n - 1) - p : p;
+}
+
+void check_border(int d, int64_t before, int64_t after, const Dims& shape,
+                  const std::string& mode) {
+    int64_t n = shape[d];
     if (mode == "reflect")
         check<ShapeError>(before < n && after < n, "pad: reflect padding (", before, ", ", after,
                           ") must be less than the size ", n, " of dimension ", d, " of shape ",
-                          x.shape());
+                          shape);
     else if (mode == "circular")
         check<ShapeError>(before <= n && after <= n, "pad: circular padding (", before, ", ", after,
                           ") must not exceed the size ", n, " of dimension ", d, " of shape ",
-                          x.shape());
+                          shape);
     else
         check<ShapeError>(n > 0, "pad: replicate padding of an empty dimension ", d, " of shape ",
-                          x.shape());
+                          shape);
     check<ShapeError>(n + before + after > 0, "pad: the result would be empty in dimension ", d,
                       ": size ", n, " padded by ", before, " and ", after);
-    std::vector<int64_t> places;
-    for (int64_t i = -before; i < n + after; ++i) {
-        int64_t p = i;
-        if (mode == "circular")
-            p = (i + n) % n;
-        else if (mode == "replicate")
-            p = std::clamp<int64_t>(i, 0, n - 1);
-        else if (i < 0)
-            p = -i;
-        else if (i >= n)
-            p = 2 * (n - 1) - i;
-        places.push_back(p);
+}
+
+// Borders filled from the inside: reflect, replicate, circular. The middle is copied, then one dimension
+// after the other its two borders, each by one copy within the result. (Sizes are not negative.)
+struct BorderPad {
+    static constexpr OpInfo info{.name = "pad_border"};
+    Dims before, after;
+    std::string mode;
+    void attributes(auto& v) const {
+        v("before", before);
+        v("after", after);
+        v("mode", mode);
     }
+    // Border of `count` places from `at` on along d of `part`, which lies inside of a tensor; it reads at
+    // `from`, `from + step`, ...
+    static void fill(const Tensor& part, int d, int64_t at, int64_t count, int64_t from,
+                     int64_t step) {
+        if (count == 0) return;
+        Dims shape = part.shape(), to = part.strides(), source = to;
+        int64_t stride = to[d], first = step < 0 ? from - (count - 1) : from;
+        shape[d] = count;
+        if (step == 0) source[d] = 0;
+        Tensor x = raw_view(part, shape, source, part.offset() + first * stride);
+        if (step < 0) walk_backwards(x, d);
+        copy_raw(raw_view(part, shape, to, part.offset() + at * stride), x);
+    }
+    Tensor forward(const Tensor& x) const {
+        Dims shape = x.shape();
+        for (int d = 0; d < x.dim(); ++d) shape[d] += before[d] + after[d];
+        Tensor out = empty(shape, x.dtype(), x.device(), "pad");
+        if (x.numel() == 0) return out;
+        Tensor part = out;  // what is filled already, and the borders of the dimension at hand
+        for (int d = 0; d < x.dim(); ++d) part = narrow(part, d, before[d], x.shape()[d]);
+        copy_raw(part, x);
+        for (int d = x.dim() - 1; d >= 0; --d) {
+            if (before[d] == 0 && after[d] == 0) continue;
+            int64_t n = x.shape()[d], b = before[d];
+            Dims wide = part.shape();
+            wide[d] = n + b + after[d];
+            part = raw_view(part, wide, out.strides(), part.offset() - b * out.strides()[d]);
+            bool turned = mode == "reflect", fixed = mode == "replicate";
+            int64_t step = turned ? -1 : fixed ? 0 : 1;
+            fill(part, d, 0, b, b + border_source(mode, -b, n), step);
+            fill(part, d, b + n, after[d], b + border_source(mode, n, n), step);
+        }
+        return out;
+    }
+    Grads backward(const Ctx& c, const Tensor& dy) const {
+        Tensor dx = dy;
+        for (int d = 0; d < before.size(); ++d) {
+            if (before[d] == 0 && after[d] == 0) continue;
+            Dims shape = dx.shape();
+            shape[d] = c.shape(0)[d];
+            std::vector<int64_t> places;
+            for (int64_t p = -before[d]; p < shape[d] + after[d]; ++p)
+                places.push_back(border_source(mode, p, shape[d]));
+            dx = index_add(zeros(shape, dy.dtype(), dy.device()), d,
+                           index_tensor(places, dy.device()), dx);
+        }
+        return {dx};
+    }
+};
+
+// x with dimension d cut or padded by reading it at the places that `mode` gives.
+Tensor pad_dimension(const Tensor& x, int d, int64_t before, int64_t after,
+                     const std::string& mode) {
+    std::vector<int64_t> places;
+    for (int64_t p = -before; p < x.shape()[d] + after; ++p)
+        places.push_back(border_source(mode, p, x.shape()[d]));
     return index_select(x, d, index_tensor(places, x.device()));
 }
 
@@ -213,10 +277,23 @@ Tensor pad(const Tensor& x, const std::vector<int64_t>& pad, const std::string& 
     for (int d = x.dim() == n + 2; d < x.dim() && mode != "circular"; ++d)
         check<ShapeError>(x.shape()[d] > 0, "pad: only the batch may be empty, got shape ",
                           x.shape());
+    Dims before = Dims::filled(x.dim(), 0), after = before;
+    bool any = false, cuts = false;
+    for (int i = 0; i < n; ++i) {
+        int d = x.dim() - 1 - i;
+        before[d] = pad[size_t(2 * i)];
+        after[d] = pad[size_t(2 * i + 1)];
+        if (before[d] == 0 && after[d] == 0) continue;
+        any = true;
+        cuts |= before[d] < 0 || after[d] < 0;
+        check_border(d, before[d], after[d], x.shape(), mode);
+    }
+    if (!any) return clone(x);
+    if (!cuts) return apply(BorderPad{before, after, mode}, x);
     Tensor y = x;
-    for (int i = 0; i < n; ++i)
-        y = pad_dimension(y, x.dim() - 1 - i, pad[size_t(2 * i)], pad[size_t(2 * i + 1)], mode);
-    return y.is_same(x) ? clone(x) : y;
+    for (int d = x.dim() - 1; d >= 0; --d)
+        if (before[d] || after[d]) y = pad_dimension(y, d, before[d], after[d], mode);
+    return y;
 }
 
 Tensor roll(const Tensor& x, const Dims& shifts, const Dims& dims) {

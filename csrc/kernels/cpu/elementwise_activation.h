@@ -90,7 +90,7 @@ struct Hardswish : Plain {
         V r = x + V(3);
         r = r < V(0) ? V(0) : r;
         r = r > V(6) ? V(6) : r;
-        return x * r / V(6);
+        return x * (r * V(1.0 / 6));
     }
 };
 struct Hardsigmoid : Plain {

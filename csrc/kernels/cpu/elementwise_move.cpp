@@ -104,6 +104,8 @@ int transposed_dim(const dl_iter* it, int64_t size) {
     return 0;
 }
 
+constexpr int64_t kAhead = 8;  // rows
+
 // Runs along dimension 0, row by row of dimension 1, plane by plane of the others.
 template <class U>
 void run_copy(const dl_iter* it) {
@@ -130,9 +132,15 @@ void run_copy(const dl_iter* it) {
                 in += at * it->strides[1][d];
             }
             const int64_t count = left < end - begin ? left : end - begin;
-            for (int64_t r = 0; r < count; ++r)
+            const bool short_rows = n * size <= 1024 && from == size;
+            for (int64_t r = 0; r < count; ++r) {
+                // Rows that lie apart are beyond what the processor foresees.
+                if (short_rows && r + kAhead < count)
+                    for (int64_t b = 0; b < n * size; b += 64)
+                        __builtin_prefetch(x + in + (r + kAhead) * it->strides[1][1] + b);
                 move_run<U>(y + out + r * it->strides[0][1], to, x + in + r * it->strides[1][1],
                             from, n);
+            }
             begin += count;
         }
     });

@@ -96,6 +96,18 @@ dl_status check_gather(const dl_gather_args& a, const dl_iter& it) {
     return bad ? DL_BAD_INDEX : DL_OK;
 }
 
+// The usual case: indexed along the last dimension, everything contiguous.
+template <class T>
+bool along_contiguous(const dl_gather_args& a, int64_t sx, int64_t si, int64_t so) {
+    return sx == 0 && a.stride[0] == int64_t(sizeof(T)) && si == int64_t(sizeof(int64_t)) &&
+           so == int64_t(sizeof(T));
+}
+template <class T>
+void gather_along(const T* __restrict x, const int64_t* __restrict index, T* __restrict out,
+                  int64_t n, int64_t size) {
+    for (int64_t i = 0; i < n; ++i) out[i] = x[index[i] + (index[i] < 0 ? size : 0)];
+}
+
 dl_status gather(const dl_gather_args* args) {
     const dl_gather_args& a = *args;
     if (a.rest.ndim >= DL_MAX_DIMS) return DL_UNSUPPORTED;
@@ -107,6 +119,10 @@ dl_status gather(const dl_gather_args* args) {
         typedef typename decltype(tag)::type T;
         parallel_for(iter_count(it), kGrain, [&](int64_t begin, int64_t end) {
             for_runs(it, begin, end, [&](char** p, int64_t n) {
+                if (along_contiguous<T>(a, sx, si, so))
+                    return gather_along(reinterpret_cast<const T*>(p[0]),
+                                        reinterpret_cast<const int64_t*>(p[1]),
+                                        reinterpret_cast<T*>(p[2]), n, a.size);
                 for (int64_t i = 0; i < n; ++i) {
                     const int64_t raw = *reinterpret_cast<const int64_t*>(p[1] + i * si);
                     const int64_t k = raw + (raw < 0 ? a.size : 0);
@@ -238,9 +254,13 @@ __attribute__((noinline)) void get_range(const dl_advanced_args& a, const SliceC
         const char* from =
             static_cast<const char*>(a.slices.data[0]) + iter_offset(a.slices, 0, row, cut.from);
         char* to = static_cast<char*>(a.slices.data[1]) + iter_offset(a.slices, 1, row, cut.from);
-        for (int64_t p = first; p < last; ++p)
-            copy_run<T>(from + offsets[p], to + p * a.other_stride, cut.run, cut.run_stride[0],
-                        cut.run_stride[1]);
+        if (cut.run == 1 && a.other_stride == int64_t(sizeof(T)))
+            for (int64_t p = first; p < last; ++p)
+                reinterpret_cast<T*>(to)[p] = *reinterpret_cast<const T*>(from + offsets[p]);
+        else
+            for (int64_t p = first; p < last; ++p)
+                copy_run<T>(from + offsets[p], to + p * a.other_stride, cut.run, cut.run_stride[0],
+                            cut.run_stride[1]);
         begin += last - first;
     }
 }
