@@ -21,7 +21,7 @@ import numpy as np
 from benchmarks.library import PEERS, Library
 
 SOURCE = Path(__file__).with_name("peak.c")
-FMA_STEPS = 2_000_000
+FMA_STEPS = 20_000_000  # long enough for the threads to find a core each
 COPY_BYTES = 128 << 20  # far beyond the last cache
 
 

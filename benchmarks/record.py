@@ -113,10 +113,16 @@ def rounded(value: Any) -> Any:
 
 
 def merge(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-    """`new` with the rows of `old` that it does not have; for a suite run in pieces."""
+    """`new` with the rows of `old` that it does not have; for a suite run in pieces.
+
+    Judging takes longer than timing: a row that was timed without a check (``--no-check``) keeps
+    the verdict that an earlier piece has for the same work, with any number of threads.
+    """
     if old["suite"] != new["suite"]:
         raise ValueError(f"cannot add rows of {new['suite']!r} to a file of {old['suite']!r}")
-    fresh = {key(r): r for r in new["rows"]}
+    verdicts = {r["work"]: r["check"] for r in old["rows"] if r["check"]}
+    checked = [{**r, "check": r["check"] or verdicts.get(r["work"])} for r in new["rows"]]
+    fresh = {key(r): r for r in checked}
     kept = [fresh.pop(key(r), r) for r in old["rows"]]
     peaks = {**old["peaks"], **new["peaks"]}
     return {**new, "peaks": peaks, "rows": kept + list(fresh.values())}

@@ -126,6 +126,9 @@ def test_pieces_are_added_up(tmp_path):
     assert main([*quick, "square-48$", "--append"]) == 0
     assert main([*quick, "square-32$", "--append"]) == 0
     assert [r["work"] for r in record.load(out)["rows"]] == ["square-32", "square-48"]
+    verdict = {"errors": {"deeplite": 0.0}, "bound": 1.0, "ok": True}
+    merged = record.merge(a_document(a_row(check=verdict)), a_document(a_row(threads=2)))
+    assert [r["check"] for r in merged["rows"]] == [verdict, verdict]
     with pytest.raises(ValueError, match="'conv'.*'gemm'"):
         record.merge(a_document(a_row(), suite="gemm"), a_document(a_row(), suite="conv"))
 
