@@ -26,8 +26,11 @@ typedef struct dl_gemm_operand {
 // row = 0, one over rows col = 0) may be absent (data null); d may be c itself (accumulate), with the
 // same strides: so a residual is d with beta = 1. With beta == 0 d is not read, so its NaNs do not spread. k == 0 gives act(beta * D
 // + bias). Integer types wrap around; alpha and beta are rounded towards zero for them.
+//
+// bf16 is the dtype of a and b alone: the sums, c, d, bias and scale are float32. Without instructions
+// for it the answer is DL_UNSUPPORTED, at once, and the caller converts a and b.
 typedef struct dl_gemm_args {
-    int32_t dtype;       // dl_dtype of every operand: f32, f64, i64, i32, i16, i8, u8
+    int32_t dtype;  // dl_dtype of every operand: f32, f64, i64, i32, i16, i8, u8; bf16: see below
     int32_t activation;  // dl_gemm_activation, applied last
     int64_t batch, m, n, k;
     dl_gemm_operand a, b, c, d, bias, scale;

@@ -73,14 +73,14 @@ struct Batches {
 
 // c = alpha * a @ b + beta * d + bias: c [..., m, n], a [..., m, k], b [..., k, n] and, where
 // defined, d and bias [..., m, n] have the same batch dimensions (broadcast by stride 0) and one
-// dtype.
+// dtype; but a and b may both be bfloat16 where the others are float32.
 void run_gemm(const char* op, const Tensor& c, const Tensor& a, const Tensor& b, double alpha = 1,
               const Tensor& d = {}, double beta = 0, const Tensor& bias = {}) {
     if (c.numel() == 0) return;
     const auto fn = kernel(op, c.device(), backend_of(c.device()).gemm, &dl_gemm_table::gemm);
     const int rank = c.dim();
     dl_gemm_args g{};
-    g.dtype = int32_t(c.dtype());
+    g.dtype = int32_t(a.dtype());
     g.batch = 1;
     g.m = c.shape()[rank - 2], g.n = c.shape()[rank - 1], g.k = a.shape()[rank - 1];
     g.alpha = alpha, g.beta = beta;
@@ -117,7 +117,11 @@ void run_gemm(const char* op, const Tensor& c, const Tensor& a, const Tensor& b,
     }
     Dims at = Dims::filled(outer, 0);
     for (;;) {
-        check_status(fn(&g), c.device(), op);
+        const dl_status status = fn(&g);
+        if (status == DL_UNSUPPORTED && a.dtype() != c.dtype())
+            return run_gemm(op, c, cast_raw(a, c.dtype()), cast_raw(b, c.dtype()), alpha, d, beta,
+                            bias);
+        check_status(status, c.device(), op);
         int dim = outer - 1;
         for (; dim >= 0; --dim) {  // the next position in the dimensions the kernel does not know
             const bool wraps = ++at[dim] == batches.shape[dim];
@@ -126,7 +130,7 @@ void run_gemm(const char* op, const Tensor& c, const Tensor& a, const Tensor& b,
                 if (operands[i]->data)
                     operands[i]->data =
                         static_cast<char*>(operands[i]->data) +
-                        move * batches.strides[i][dim] * int64_t(itemsize(c.dtype()));
+                        move * batches.strides[i][dim] * int64_t(itemsize(tensors[i]->dtype()));
             if (!wraps) break;
             at[dim] = 0;
         }
@@ -134,13 +138,17 @@ void run_gemm(const char* op, const Tensor& c, const Tensor& a, const Tensor& b,
     }
 }
 
-// Runs `compute(c, operands...)` in float32 for half types and casts the result back.
+// Runs `compute(c, x, y, added...)` in float32 for half types and casts the result back. Factors x and
+// y stay bfloat16: run_gemm takes them so.
 template <class F, class... In>
-Tensor in_compute_dtype(const Dims& shape, const Tensor& like, const F& compute, const In&... in) {
-    const DType dtype = compute_dtype(like.dtype());
-    Tensor c = empty(shape, dtype, like.device());
-    compute(c, (in.defined() ? cast_raw(in, dtype) : in)...);
-    return cast_raw(c, like.dtype());
+Tensor in_compute_dtype(const Dims& shape, const F& compute, const Tensor& x, const Tensor& y,
+                        const In&... added) {
+    const DType dtype = x.dtype(), wide = compute_dtype(dtype);
+    const DType factor = dtype == DType::BFloat16 ? dtype : wide;
+    Tensor c = empty(shape, wide, x.device());
+    compute(c, cast_raw(x, factor), cast_raw(y, factor),
+            (added.defined() ? cast_raw(added, wide) : added)...);
+    return cast_raw(c, dtype);
 }
 
 Tensor as_rows(const Tensor& x) {  // [..., d] -> [rows, d]
@@ -157,7 +165,7 @@ struct MatMul {
         const Dims batch = broadcast_shapes(batch_of(a), batch_of(b), info.name);
         const int64_t m = a.size(-2), k = a.size(-1), n = b.size(-1);
         return in_compute_dtype(
-            with_matrix(batch, m, n), a,
+            with_matrix(batch, m, n),
             [&](const Tensor& c, const Tensor& x, const Tensor& y) {
                 run_gemm(info.name, c, broadcast_raw(x, with_matrix(batch, m, k)),
                          broadcast_raw(y, with_matrix(batch, k, n)));
@@ -190,11 +198,11 @@ struct AddMatMul {
     Tensor forward(const Tensor& input, const Tensor& a, const Tensor& b) const {
         const Dims shape = with_matrix(batch_of(a), a.size(-2), b.size(-1));
         return in_compute_dtype(
-            shape, a,
-            [&](const Tensor& c, const Tensor& d, const Tensor& x, const Tensor& y) {
+            shape,
+            [&](const Tensor& c, const Tensor& x, const Tensor& y, const Tensor& d) {
                 run_gemm(info.name, c, x, y, alpha, broadcast_raw(d, shape), beta);
             },
-            input, a, b);
+            a, b, input);
     }
     Grads backward(const Ctx& c, const Tensor& dy) const {
         const auto scaled = [](const Tensor& g, double s) {
@@ -217,7 +225,7 @@ struct Linear {
         Dims shape = x.shape();
         shape.back() = w.shape()[0];
         return in_compute_dtype(
-            shape, x,
+            shape,
             [&](const Tensor& c, const Tensor& v, const Tensor& weight, const Tensor& b) {
                 const auto rows =
                     [](const Tensor& r) {  // as a matrix, with batch dimensions if any

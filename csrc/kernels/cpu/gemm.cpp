@@ -5,63 +5,27 @@
 #include "kernels/cpu/gemm_core.h"
 #include "kernels/cpu/gemm_small.h"
 
+namespace deeplite::cpu::DL_ISA {
+dl_status gemm_bf16(const dl_gemm_args& g);  // gemm_bf16.cpp
+}
+
 namespace {
-
-template <class T>
-SmallProblem<T> problem_of(const dl_gemm_args& g, int64_t z) {
-    auto at = [z](const dl_gemm_operand& x) {
-        return x.data ? static_cast<T*>(x.data) + z * x.batch : nullptr;
-    };
-    SmallProblem<T> p{g.m, g.n, g.k, at(g.a), at(g.b), g.a.row, g.a.col, g.b.row, g.b.col, {}};
-    p.out = GemmOut<T>{at(g.c),    g.c.row,      g.c.col,     T(g.alpha),  T(g.beta),
-                       at(g.d),    g.d.row,      g.d.col,     at(g.bias),  g.bias.row,
-                       g.bias.col, g.activation, at(g.scale), g.scale.row, g.scale.col};
-    return p;
-}
-
-template <class T>
-DL_INLINE void exchange(T& a, T& b) {
-    const T t = a;
-    a = b;
-    b = t;
-}
-
-// The same product written the other way round: C^T = B^T @ A^T.
-template <class T>
-void transpose(SmallProblem<T>& p) {
-    exchange(p.m, p.n);
-    exchange(p.a, p.b);
-    exchange(p.a_rs, p.b_cs);
-    exchange(p.a_ks, p.b_ks);
-    exchange(p.out.rs, p.out.cs);
-    exchange(p.out.d_rs, p.out.d_cs);
-    exchange(p.out.bias_rs, p.out.bias_cs);
-    exchange(p.out.scale_rs, p.out.scale_cs);
-}
-
-// k == 0: only the epilogue is left.
-template <class T>
-void epilogue_only(const SmallProblem<T>& p) {
-    const T zeros[4 * Vec<T>::N] = {};
-    for (int64_t i = 0; i < p.m; ++i)
-        for (int64_t j = 0; j < p.n; j += 4 * Vec<T>::N)
-            gemm_store_tile(p.out, zeros, 0, i, j, 1, gemm_min(4 * Vec<T>::N, p.n - j), true, true);
-}
 
 // One float matrix product.
 template <class T>
 bool multiply(SmallProblem<T> p, int threads) {
     if (p.k == 0) {
-        epilogue_only(p);
+        gemm_epilogue_only(p);
         return true;
     }
-    if (p.m * p.n < kGemmAlone / p.k) threads = 1;
+    // Few rows take as long as reading the other operand does.
+    if (gemm_max(p.m, 8) * gemm_max(p.n, 8) < kGemmAlone / p.k) threads = 1;
     // The narrow side goes to A, where the small paths expect it.
     const bool narrow = p.m <= kSmallNarrow || p.n <= kSmallNarrow;
-    if (narrow ? p.m > p.n : (p.out.cs != 1 && p.out.rs == 1)) transpose(p);
+    if (narrow ? p.m > p.n : (p.out.cs != 1 && p.out.rs == 1)) gemm_transpose(p);
     const SmallPath path = small_path(p);
     if (path != kSmallNone) return gemm_small(path, p, threads);
-    if (p.out.cs != 1 && p.out.rs == 1) transpose(p);
+    if (p.out.cs != 1 && p.out.rs == 1) gemm_transpose(p);
     return gemm_packed<T>(p.m, p.n, p.k, PackStridedA<T>{p.a, p.a_rs, p.a_ks},
                           PackStridedB<T>{p.b, p.b_cs, p.b_ks}, p.out, threads);
 }
@@ -99,24 +63,10 @@ void multiply_integers(const dl_gemm_args& g, int64_t z, int64_t i0, int64_t i1)
         }
 }
 
-// Products of a batch: spread over the threads when there are enough of them, else each uses them
-// all.
 template <class T>
 dl_status run_float(const dl_gemm_args& g) {
-    const int threads = dl_num_threads();
-    const int64_t work = gemm_max(1, g.m * g.n * gemm_max(1, g.k));
-    int failed = 0;
-    if (g.batch >= threads && g.batch > 1 && threads > 1) {
-        parallel_for(g.batch, gemm_max(1, 32768 / work), [&](int64_t begin, int64_t end) {
-            for (int64_t z = begin; z < end; ++z)
-                if (!multiply(problem_of<T>(g, z), 1))
-                    __atomic_store_n(&failed, 1, __ATOMIC_RELAXED);
-        });
-    } else {
-        for (int64_t z = 0; z < g.batch; ++z)
-            if (!multiply(problem_of<T>(g, z), threads)) failed = 1;
-    }
-    return failed ? DL_OUT_OF_MEMORY : DL_OK;
+    return gemm_batches(
+        g, [&g](int64_t z, int threads) { return multiply(gemm_problem<T, T>(g, z), threads); });
 }
 
 template <class U, class S>
@@ -139,6 +89,8 @@ dl_status gemm(const dl_gemm_args* g) {
             return run_float<float>(*g);
         case DL_F64:
             return run_float<double>(*g);
+        case DL_BF16:
+            return deeplite::cpu::DL_ISA::gemm_bf16(*g);
         case DL_I64:
             return run_integer<uint64_t, int64_t>(*g);
         case DL_I32:

@@ -34,10 +34,18 @@ namespace {
 
 // ---- the micro-kernel --------------------------------------------------------------------------
 
+// The arithmetic of one step. Others than this may see more in an element: gemm_bf16.cpp.
+template <class T>
+struct GemmSteps {
+    typedef typename Vec<T>::type vec;
+    DL_INLINE vec spread(const T* p) { return vset1(*p); }
+    DL_INLINE vec add(vec sum, vec a, vec b) { return sum + a * b; }
+};
+
 // c[R, V vectors] = alpha * a @ b (+ c when add): a is one sliver of A; rows of b lie ldb apart (NR
 // when packed). alpha comes by pointer: as a value it would hold one of the registers the loop
 // needs.
-template <class T, int R, int V>
+template <class T, int R, int V, class Steps>
 void gemm_micro(int64_t kc, const T* a, const T* b, int64_t ldb, T* c, int64_t ldc, const T* alpha,
                 bool add) {
     typedef typename Vec<T>::type vec;
@@ -56,9 +64,9 @@ void gemm_micro(int64_t kc, const T* a, const T* b, int64_t ldb, T* c, int64_t l
         }
 #pragma GCC unroll 16
         for (int i = 0; i < R; ++i) {
-            const vec av = vset1(a[i]);
+            const vec av = Steps::spread(a + i);
 #pragma GCC unroll 4
-            for (int v = 0; v < V; ++v) acc[i][v] += av * bv[v];
+            for (int v = 0; v < V; ++v) acc[i][v] = Steps::add(acc[i][v], av, bv[v]);
         }
         a += MR, b += ldb;
     };
@@ -83,29 +91,15 @@ void gemm_micro(int64_t kc, const T* a, const T* b, int64_t ldb, T* c, int64_t l
         }
 }
 
-template <class T>
-using GemmMicro = void (*)(int64_t, const T*, const T*, int64_t, T*, int64_t, const T*, bool);
-
 // Kernels for 2, 4, ..., MR rows (index rows / 2, rounded up) and for one or all vectors, so that a
 // narrow edge does not pay for a whole tile.
-template <class T, int V>
+template <class T, int V, class Steps = GemmSteps<T>>
 struct GemmMicros {
-    static constexpr GemmMicro<T> at[8] = {nullptr,
-                                           gemm_micro<T, 2, V>,
-                                           gemm_micro<T, 4, V>,
-                                           gemm_micro < T,
-                                           GemmTile<T>::MR >= 6 ? 6 : 4,
-                                           V >,
-                                           gemm_micro < T,
-                                           GemmTile<T>::MR >= 8 ? 8 : 4,
-                                           V >,
-                                           gemm_micro < T,
-                                           GemmTile<T>::MR >= 10 ? 10 : 4,
-                                           V >,
-                                           gemm_micro < T,
-                                           GemmTile<T>::MR >= 12 ? 12 : 4,
-                                           V >
-                                           , gemm_micro < T, GemmTile<T>::MR >= 14 ? 14 : 4, V > };
+    template <int R>
+    static constexpr GemmMicro<T> rows = gemm_micro < T,
+                                  R <= DL_GEMM_MR ? R : DL_GEMM_MR, V, Steps > ;
+    static constexpr GemmMicro<T> at[8] = {nullptr, rows<2>,  rows<4>,  rows<6>,
+                                           rows<8>, rows<10>, rows<12>, rows<14>};
 };
 
 // ---- loops over tiles ----------------------------------------------------------------------
@@ -120,14 +114,15 @@ void gemm_macro(const GemmOut<T>& o, const T* a, const T* b, int64_t i0, int64_t
     const T one = T(1);
     const bool add = !first || o.accumulates();
     const bool plain = o.plain(first, last);
+    const auto* all_vectors = o.micros ? o.micros : GemmMicros<T, GemmTile<T>::NV>::at;
+    const auto* one_vector = o.micros ? o.narrow_micros : GemmMicros<T, 1>::at;
     const int64_t mt = gemm_div_up(mc, MR), nt = gemm_div_up(nc, NR);
     for (int64_t t = 0; t < mt * nt; ++t) {
         const int64_t it = a_inner ? t % mt : t / nt, jt = a_inner ? t / mt : t % nt;
         const int64_t i = it * MR, j = jt * NR;
         const int64_t mr = gemm_min(MR, mc - i), nr = gemm_min(NR, nc - j);
         const bool narrow = nr <= N;
-        const auto micro =
-            (narrow ? GemmMicros<T, 1>::at : GemmMicros<T, GemmTile<T>::NV>::at)[(mr + 1) / 2];
+        const auto micro = (narrow ? one_vector : all_vectors)[(mr + 1) / 2];
         const T *as = a + i * kc, *bs = b + j * kc;
         if (plain && mr % 2 == 0 && nr == (narrow ? N : NR)) {
             micro(kc, as, bs, NR, o.c + (i0 + i) * o.rs + j0 + j, o.rs, &o.alpha, add);
@@ -295,7 +290,8 @@ bool gemm_split_k(int64_t m, int64_t n, int64_t k, const PA& pack_a, const PB& p
     int failed = 0;
     auto body = [&](int64_t begin, int64_t end) {
         for (int64_t p = begin; p < end; ++p) {
-            const GemmOut<T> part{sums + p * m * n, n, 1};
+            GemmOut<T> part{sums + p * m * n, n, 1};
+            part.micros = out.micros, part.narrow_micros = out.narrow_micros;
             const GemmRect<T> r{0, m, 0, n, p * step, gemm_min(k, (p + 1) * step), kc};
             if (!gemm_rect(pack_a, pack_b, part, r)) __atomic_store_n(&failed, 1, __ATOMIC_RELAXED);
         }

@@ -21,6 +21,8 @@ struct GemmOut {
     int activation = DL_GEMM_NONE;
     const T* scale = nullptr;  // like the bias
     int64_t scale_rs = 0, scale_cs = 0;
+    // Other micro-kernels than T's own, by half their rows: for tiles of all vectors and of one.
+    const GemmMicro<T>*micros = nullptr, *narrow_micros = nullptr;
 
     bool adds_d() const { return d && beta != T(0); }
     bool accumulates() const { return d == c && beta == T(1) && d_rs == rs && d_cs == cs; }

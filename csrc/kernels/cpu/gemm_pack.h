@@ -53,23 +53,25 @@ DL_INLINE void transpose_lanes(V* r) {
     }
 }
 
-// dst[k * W + w] = src[w * ws + k] for `rows` <= kRoom rows w, zeros up to w = kRoom <= N. Writes whole
-// vectors: lanes from kRoom on land in the next step's first ones, for the caller to write later; only
-// the last step's stay within kRoom.
+// dst[k * W + w] = row w's element k for `rows` <= kRoom rows, `bytes` apart; zeros up to w = kRoom.
+// Writes whole vectors: lanes from kRoom on land in the next step's first ones, for the caller to
+// write later; only the last step's stay within kRoom.
 template <class T, int W, int kRoom>
-DL_INLINE void pack_lanes(T* dst, const T* src, int64_t rows, int64_t kc, int64_t ws) {
+DL_INLINE void pack_lanes(T* dst, const char* src, int64_t rows, int64_t kc, int64_t bytes) {
     typedef typename Vec<T>::type vec;
     constexpr int N = Vec<T>::N;
     const bool full = rows >= kRoom;
-    for (int64_t k = 0; k < kc; k += N) {
+    for (int64_t k = 0; k < kc; k += N, src += N * sizeof(T)) {
         const int64_t kn = gemm_min(N, kc - k);
         vec r[N];
 #pragma GCC unroll 16
-        for (int i = 0; i < N; ++i)
+        for (int i = 0; i < N; ++i) {
+            const T* row = reinterpret_cast<const T*>(src + i * bytes);
             if (full && kn == N)
-                r[i] = i < kRoom ? vload(src + i * ws + k) : vec{};
+                r[i] = i < kRoom ? vload(row) : vec{};
             else
-                r[i] = i < gemm_min(rows, kRoom) ? vload_n(src + i * ws + k, kn) : vec{};
+                r[i] = i < gemm_min(rows, kRoom) ? vload_n(row, kn) : vec{};
+        }
         transpose_lanes(r);
         if (kn == N && (kRoom == N || k + N < kc)) {
 #pragma GCC unroll 16
@@ -78,9 +80,21 @@ DL_INLINE void pack_lanes(T* dst, const T* src, int64_t rows, int64_t kc, int64_
             T lanes[N * N];
             memcpy(lanes, r, sizeof lanes);
             for (int64_t s = 0; s < kn; ++s)
-                for (int i = 0; i < kRoom; ++i) dst[(k + s) * W + i] = lanes[s * N + i];
+                memcpy(dst + (k + s) * W, lanes + s * N, kRoom * sizeof(T));
         }
     }
+}
+
+// A sliver from wn rows whose elements follow each other; the rows lie `bytes` apart.
+template <class T, int W>
+void pack_rows(T* dst, const void* src, int64_t wn, int64_t kc, int64_t bytes) {
+    constexpr int N = Vec<T>::N, kRest = W % N;
+    static_assert(kRest == 0 || N - kRest <= W, "what is written too much stays within a step");
+    const char* from = static_cast<const char*>(src);
+    // The last group first: what it writes beyond a step's end is written again by the others.
+    int64_t w = W - kRest;
+    if constexpr (kRest != 0) pack_lanes<T, W, kRest>(dst + w, from + w * bytes, wn - w, kc, bytes);
+    for (w -= N; w >= 0; w -= N) pack_lanes<T, W, N>(dst + w, from + w * bytes, wn - w, kc, bytes);
 }
 
 // The same by blocks of four, where vectors have few lanes: rows below 4 one by one.
@@ -98,7 +112,6 @@ DL_INLINE void pack_fours(T* dst, const T* src, int64_t wn, int64_t ws, int64_t 
 // One sliver: dst[k * W + w] = src[w * ws + k * ks] for w < wn, 0 for the rest up to W.
 template <class T, int W>
 void pack_sliver(T* dst, const T* src, int64_t wn, int64_t ws, int64_t kc, int64_t ks) {
-    constexpr int N = Vec<T>::N;
     if (wn == W && ws == 1) {
         for (int64_t k = 0; k < kc; ++k) memcpy(dst + k * W, src + k * ks, W * sizeof(T));
         return;
@@ -111,14 +124,9 @@ void pack_sliver(T* dst, const T* src, int64_t wn, int64_t ws, int64_t kc, int64
         return;
     }
     int64_t w = 0;
-    if (DL_VEC_BYTES == 64 && ks == 1 && kc >= 4) {
-        // The last group first: what it writes beyond a step's end is written again by the others.
-        constexpr int kRest = W % N;
-        w = W - kRest;
-        if constexpr (kRest != 0) pack_lanes<T, W, kRest>(dst + w, src + w * ws, wn - w, kc, ws);
-        for (w -= N; w >= 0; w -= N) pack_lanes<T, W, N>(dst + w, src + w * ws, wn - w, kc, ws);
-        return;
-    }
+#if DL_VEC_BYTES == 64  // in narrower vectors fours are faster
+    if (ks == 1 && kc >= 4) return pack_rows<T, W>(dst, src, wn, kc, ws * int64_t(sizeof(T)));
+#endif
     if (ks == 1 && wn >= 4) pack_fours<T, W>(dst, src, wn, ws, kc), w = wn;
     for (int64_t k = 0; k < kc; ++k) {
         for (int64_t i = w; i < wn; ++i) dst[k * W + i] = src[i * ws + k * ks];

@@ -6,6 +6,7 @@
 //   direct   several rows of A, B's rows contiguous: a register tile fed from B where it lies
 #pragma once
 #include "kernels/cpu/gemm_core.h"
+#include "kernels/cpu/gemm_problem.h"
 
 namespace {
 
@@ -255,12 +256,7 @@ void gemm_rows_columns(int64_t m, int64_t k, const T* a, int64_t sliver, const T
 enum SmallPath { kSmallNone, kSmallDot, kSmallAxpy, kSmallDirect, kSmallRows };
 
 template <class T>
-struct SmallProblem {
-    int64_t m, n, k;
-    const T *a, *b;
-    int64_t a_rs, a_ks, b_ks, b_cs;  // strides of A along m and k, of B along k and n
-    GemmOut<T> out;
-};
+using SmallProblem = GemmProblem<T, T>;
 
 template <class T>
 void gemm_small_columns(SmallPath path, const SmallProblem<T>& p, int64_t j0, int64_t j1) {
@@ -303,6 +299,14 @@ bool gemm_small_split(SmallPath path, const SmallProblem<T>& p, int64_t step, in
     return true;
 }
 
+// Columns of a chunk: a multiple of `unit`, worth sharing (`work`: multiply-adds of one column), and
+// few enough that each thread gets several.
+DL_INLINE int64_t gemm_small_grain(int64_t n, int64_t unit, int64_t work, int threads) {
+    const int64_t worth = gemm_div_up(kGemmAlone / 16, gemm_max(1, work));
+    const int64_t even = gemm_div_up(n, 16 * threads);
+    return gemm_round_up(gemm_max(worth, even), unit);
+}
+
 // Runs a problem that small_path accepted.
 template <class T>
 bool gemm_small(SmallPath path, SmallProblem<T> p, int threads) {
@@ -332,11 +336,9 @@ bool gemm_small(SmallPath path, SmallProblem<T> p, int threads) {
     const int64_t unit = path == kSmallDot    ? 4
                          : path == kSmallAxpy ? kAxpyColumns / 4
                                               : 4 * Vec<T>::N;
-    const int64_t grain = gemm_round_up(gemm_max(1, 32768 / work), unit);
     auto body = [&](int64_t begin, int64_t end) { gemm_small_columns(path, p, begin, end); };
     if (threads > 1)
-        parallel_for(p.n, gemm_max(grain, gemm_round_up(gemm_div_up(p.n, 16 * threads), unit)),
-                     body);
+        parallel_for(p.n, gemm_small_grain(p.n, unit, work, threads), body);
     else
         body(0, p.n);
     return true;

@@ -39,6 +39,11 @@ struct GemmTile {
     static constexpr int64_t KC = DL_GEMM_KC_BYTES / sizeof(T);
 };
 
+// A micro-kernel: c[rows, vectors] = alpha * a @ b (+ c when add), see gemm_core.h.
+template <class T>
+using GemmMicro = void (*)(int64_t kc, const T* a, const T* b, int64_t ldb, T* c, int64_t ldc,
+                           const T* alpha, bool add);
+
 // Multiply-adds that one thread does sooner than it could share them: about 10 microseconds.
 constexpr int64_t kGemmAlone = int64_t(1) << 20;
 

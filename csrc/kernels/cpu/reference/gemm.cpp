@@ -2,6 +2,7 @@
 // more exact twin; integers accumulate in 64 bits and wrap around.
 #include <math.h>
 
+#include "kernels/cpu/half.h"
 #include "kernels/gemm.h"
 
 namespace {
@@ -24,9 +25,19 @@ double activated(int activation, double x) {
     }
 }
 
-// T: element; A: accumulator (double, or uint64_t for integers).
-template <class T, class A>
-dl_status product(const dl_gemm_args& g) {
+template <class T>
+T widened(T x) {
+    return x;
+}
+float widened_bf16(uint16_t x) { return bf16_to_float(x); }
+
+// In: element of a and b, read through `widen`; T: of the rest; A: accumulator (double, or uint64_t for
+// integers).
+template <class In, class T, class A, class Widen>
+dl_status product(const dl_gemm_args& g, Widen widen) {
+    const auto in = [&](const dl_gemm_operand& x, int64_t z, int64_t i, int64_t j) {
+        return A(widen(static_cast<const In*>(x.data)[z * x.batch + i * x.row + j * x.col]));
+    };
     const auto at = [](const dl_gemm_operand& x, int64_t z, int64_t i, int64_t j) -> T& {
         return static_cast<T*>(x.data)[z * x.batch + i * x.row + j * x.col];
     };
@@ -37,7 +48,7 @@ dl_status product(const dl_gemm_args& g) {
         for (int64_t i = 0; i < g.m; ++i)
             for (int64_t j = 0; j < g.n; ++j) {
                 A sum = 0;
-                for (int64_t k = 0; k < g.k; ++k) sum += A(at(g.a, z, i, k)) * A(at(g.b, z, k, j));
+                for (int64_t k = 0; k < g.k; ++k) sum += in(g.a, z, i, k) * in(g.b, z, k, j);
                 sum *= alpha;
                 if (g.scale.data) sum *= A(at(g.scale, z, i, j));
                 if (g.d.data && beta != A(0)) sum += beta * A(at(g.d, z, i, j));
@@ -53,19 +64,21 @@ dl_status product(const dl_gemm_args& g) {
 dl_status gemm(const dl_gemm_args* g) {
     switch (g->dtype) {
         case DL_F32:
-            return product<float, double>(*g);
+            return product<float, float, double>(*g, widened<float>);
         case DL_F64:
-            return product<double, double>(*g);
+            return product<double, double, double>(*g, widened<double>);
+        case DL_BF16:
+            return product<uint16_t, float, double>(*g, widened_bf16);
         case DL_I64:
-            return product<int64_t, uint64_t>(*g);
+            return product<int64_t, int64_t, uint64_t>(*g, widened<int64_t>);
         case DL_I32:
-            return product<int32_t, uint64_t>(*g);
+            return product<int32_t, int32_t, uint64_t>(*g, widened<int32_t>);
         case DL_I16:
-            return product<int16_t, uint64_t>(*g);
+            return product<int16_t, int16_t, uint64_t>(*g, widened<int16_t>);
         case DL_I8:
-            return product<int8_t, uint64_t>(*g);
+            return product<int8_t, int8_t, uint64_t>(*g, widened<int8_t>);
         case DL_U8:
-            return product<uint8_t, uint64_t>(*g);
+            return product<uint8_t, uint8_t, uint64_t>(*g, widened<uint8_t>);
         default:
             return DL_UNSUPPORTED;
     }
