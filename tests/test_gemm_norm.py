@@ -74,6 +74,46 @@ def test_fused_bias_and_accumulation(isa: str) -> None:
         np.testing.assert_allclose(inplace.numpy(), c + x @ w.T, rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.parametrize("isa", ISAS)
+def test_bfloat16_products_are_summed_in_float32(isa: str) -> None:
+    """Rounded once, at the end: half a unit in the last place of bfloat16, and float32's error."""
+    dl.backends.cpu.set_isa(isa)
+    sizes = [*SIZES, (1, 1, 1), (3, 5, 7), (8, 4097, 33), (57, 2100, 49), (40, 3001, 70)]
+    sizes = sizes if isa != "reference" else [s for s in sizes if np.prod(s) < 500_000]
+    for number, (m, k, n) in enumerate(sizes):
+        rng = np.random.default_rng(number)
+        for layout in ("NN", "NT", "TN", "TT", "NS", "SN"):
+            x = dl.from_numpy(laid_out(rng, m, k, layout[0], "float32")).bfloat16()
+            y = dl.from_numpy(laid_out(rng, k, n, layout[1], "float32")).bfloat16()
+            results = []
+            for threads in (1, 3):
+                dl.set_num_threads(threads)
+                results.append((x @ y).float().numpy())
+            np.testing.assert_array_equal(*results, err_msg=f"{(m, k, n)} {layout} threads")
+            a, b = x.double().numpy(), y.double().numpy()
+            bound = 2.0**-8 * np.abs(a @ b)
+            bound += 4 * np.finfo("float32").eps * (np.sqrt(k) + 1) * (np.abs(a) @ np.abs(b))
+            error = np.abs(results[0] - a @ b)
+            assert (error <= bound).all(), f"{isa} {(m, k, n)} {layout}: {error.max()}"
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
+def test_fused_linear_is_what_it_is_composed_of(isa: str, dtype: str) -> None:
+    """At sizes of every kernel; the gradient's composed form judges, in float64."""
+    dl.backends.cpu.set_isa(isa)
+    rng = np.random.default_rng(5)
+    eps = {"float32": 2.0**-23, "float64": 2.0**-52, "bfloat16": 2.0**-8}[dtype]
+    for m, k, n in ((1, 300, 40), (3, 70, 17), (15, 900, 33), (40, 64, 65), (64, 5000, 3)):
+        shapes = ((m, k), (n, k), (n,), (n,), (m, n))
+        args = [dl.from_numpy(rng.standard_normal(s)).to(getattr(dl, dtype)) for s in shapes]
+        wide = [a.double().requires_grad_() for a in args]
+        for activation in ("none", "relu", "sigmoid", "tanh", "silu", "gelu", "gelu_tanh"):
+            fused = dl.nn.functional.fused_linear(*args, activation).double().numpy()
+            judge = dl.nn.functional.fused_linear(*wide, activation).detach().numpy()
+            np.testing.assert_allclose(fused, judge, rtol=4 * eps, atol=64 * eps * np.sqrt(k))
+
+
 def test_zero_beta_does_not_read_the_input() -> None:
     nan = dl.full((3, 2), float("nan"))
     result = dl.addmm(nan, dl.ones(3, 4), dl.ones(4, 2), beta=0)

@@ -153,6 +153,17 @@ void bind_gemm(Api& api) {
     };
     api.nn("linear(input, weight, bias=None)", +linear_or_none,
            "input @ weight.T + bias for input [..., in], weight [out, in], bias [out].");
+    const auto fused_or_none = [](const Tensor& x, const Tensor& weight, const MaybeTensor& bias,
+                                  const MaybeTensor& scale, const MaybeTensor& residual,
+                                  const std::string& activation) {
+        return fused_linear(x, weight, or_none(bias), or_none(scale), or_none(residual),
+                            activation);
+    };
+    api.nn("fused_linear(input, weight, bias=None, scale=None, residual=None, activation='none')",
+           +fused_or_none,
+           "activation(scale * (input @ weight.T) + bias + residual) for input [..., in], weight "
+           "[out, in], bias and scale [out], residual broadcast to [..., out]; one kernel when no "
+           "gradient is wanted. activation: none, relu, sigmoid, tanh, silu, gelu, gelu_tanh.");
     const auto bilinear_or_none = [](const Tensor& a, const Tensor& b, const Tensor& weight,
                                      const MaybeTensor& bias) {
         return bilinear(a, b, weight, or_none(bias));

@@ -2,6 +2,8 @@
 // variants. Everything ends in run_gemm, which lines batches up for the kernel.
 #include "ops/gemm.h"
 
+#include <iterator>
+
 #include "kernels/gemm.h"
 #include "ops/apply.h"
 #include "ops/copy.h"
@@ -51,7 +53,7 @@ Tensor transposed_raw(const Tensor& x) {  // x [m, n] -> [n, m]
 
 // The batch dimensions of the operands of one product, merged where all operands allow it.
 struct Batches {
-    static constexpr int kOperands = 5;
+    static constexpr int kOperands = 6;
     Dims shape, strides[kOperands];
 
     void add(int64_t size, const int64_t (&s)[kOperands]) {
@@ -71,11 +73,18 @@ struct Batches {
     }
 };
 
-// c = alpha * a @ b + beta * d + bias: c [..., m, n], a [..., m, k], b [..., k, n] and, where
-// defined, d and bias [..., m, n] have the same batch dimensions (broadcast by stride 0) and one
-// dtype; but a and b may both be bfloat16 where the others are float32.
-void run_gemm(const char* op, const Tensor& c, const Tensor& a, const Tensor& b, double alpha = 1,
-              const Tensor& d = {}, double beta = 0, const Tensor& bias = {}) {
+// What run_gemm does beside multiplying. Tensors are absent where undefined.
+struct Epilogue {
+    double alpha = 1, beta = 0;
+    Tensor d, bias, scale;
+    int32_t activation = DL_GEMM_NONE;
+};
+
+// c = activation(alpha * scale * a @ b + beta * d + bias): c [..., m, n], a [..., m, k], b [..., k, n]
+// and, where defined, d, bias and scale [..., m, n] have the same batch dimensions (broadcast by stride
+// 0) and one dtype; but a and b may both be bfloat16 where the others are float32.
+void run_gemm(const char* op, const Tensor& c, const Tensor& a, const Tensor& b,
+              const Epilogue& e = {}) {
     if (c.numel() == 0) return;
     const auto fn = kernel(op, c.device(), backend_of(c.device()).gemm, &dl_gemm_table::gemm);
     const int rank = c.dim();
@@ -83,9 +92,9 @@ void run_gemm(const char* op, const Tensor& c, const Tensor& a, const Tensor& b,
     g.dtype = int32_t(a.dtype());
     g.batch = 1;
     g.m = c.shape()[rank - 2], g.n = c.shape()[rank - 1], g.k = a.shape()[rank - 1];
-    g.alpha = alpha, g.beta = beta;
-    const Tensor* tensors[] = {&a, &b, &c, &d, &bias};
-    dl_gemm_operand* operands[] = {&g.a, &g.b, &g.c, &g.d, &g.bias};
+    g.alpha = e.alpha, g.beta = e.beta, g.activation = e.activation;
+    const Tensor* tensors[] = {&a, &b, &c, &e.d, &e.bias, &e.scale};
+    dl_gemm_operand* operands[] = {&g.a, &g.b, &g.c, &g.d, &g.bias, &g.scale};
     Batches batches;
     for (int i = 0; i < Batches::kOperands; ++i)
         if (tensors[i]->defined())
@@ -119,8 +128,7 @@ void run_gemm(const char* op, const Tensor& c, const Tensor& a, const Tensor& b,
     for (;;) {
         const dl_status status = fn(&g);
         if (status == DL_UNSUPPORTED && a.dtype() != c.dtype())
-            return run_gemm(op, c, cast_raw(a, c.dtype()), cast_raw(b, c.dtype()), alpha, d, beta,
-                            bias);
+            return run_gemm(op, c, cast_raw(a, c.dtype()), cast_raw(b, c.dtype()), e);
         check_status(status, c.device(), op);
         int dim = outer - 1;
         for (; dim >= 0; --dim) {  // the next position in the dimensions the kernel does not know
@@ -200,7 +208,7 @@ struct AddMatMul {
         return in_compute_dtype(
             shape,
             [&](const Tensor& c, const Tensor& x, const Tensor& y, const Tensor& d) {
-                run_gemm(info.name, c, x, y, alpha, broadcast_raw(d, shape), beta);
+                run_gemm(info.name, c, x, y, {alpha, beta, broadcast_raw(d, shape)});
             },
             a, b, input);
     }
@@ -218,6 +226,20 @@ struct AddMatMul {
 using Addmm = AddMatMul<false>;
 using Baddbmm = AddMatMul<true>;
 
+// c [..., out] = v [..., in] @ weight [out, in]^T and what `e` says, its tensors broadcast to c.
+void run_linear(const char* op, const Tensor& c, const Tensor& v, const Tensor& weight,
+                Epilogue e) {
+    const auto rows = [](const Tensor& r) {  // as a matrix, with batch dimensions if any
+        if (r.dim() > 1) return r;
+        return raw_view(r, {1, r.shape()[0]}, {0, r.strides()[0]}, r.offset());
+    };
+    const Tensor y = rows(c);
+    for (Tensor* t : {&e.d, &e.bias, &e.scale})
+        if (t->defined()) *t = broadcast_raw(*t, y.shape());
+    const Dims wide = with_matrix(batch_of(y), weight.shape()[1], weight.shape()[0]);
+    run_gemm(op, y, rows(v), broadcast_raw(transposed_raw(weight), wide), e);
+}
+
 // x [..., in], w [out, in], bias [out] -> [..., out]
 struct Linear {
     static constexpr OpInfo info{.name = "linear", .save_inputs = 0b11, .bilinear = true};
@@ -227,15 +249,7 @@ struct Linear {
         return in_compute_dtype(
             shape,
             [&](const Tensor& c, const Tensor& v, const Tensor& weight, const Tensor& b) {
-                const auto rows =
-                    [](const Tensor& r) {  // as a matrix, with batch dimensions if any
-                        if (r.dim() > 1) return r;
-                        return raw_view(r, {1, r.shape()[0]}, {0, r.strides()[0]}, r.offset());
-                    };
-                const Tensor y = rows(c);
-                const Dims wide = with_matrix(batch_of(y), weight.shape()[1], weight.shape()[0]);
-                run_gemm(info.name, y, rows(v), broadcast_raw(transposed_raw(weight), wide), 1, {},
-                         0, b.defined() ? broadcast_raw(b, y.shape()) : b);
+                run_linear(info.name, c, v, weight, {.bias = b});
             },
             x, w, bias);
     }
@@ -245,6 +259,62 @@ struct Linear {
         if (c.needs(1)) dw = mm(t(as_rows(dy)), as_rows(c.in(0)));
         if (c.needs(2)) db = sum(as_rows(dy), {0});
         return {dx, dw, db};
+    }
+};
+
+// activation(scale * x @ w^T + bias + residual) in one kernel; for the gradient it is composed.
+struct FusedLinear {
+    static constexpr OpInfo info{.name = "fused_linear"};
+    std::string activation;
+    void attributes(auto& v) const { v("activation", activation); }
+    Tensor forward(const Tensor& x, const Tensor& w, const Tensor& bias, const Tensor& scale,
+                   const Tensor& residual) const {
+        Dims shape = x.shape();
+        shape.back() = w.shape()[0];
+        return in_compute_dtype(
+            shape,
+            [&](const Tensor& c, const Tensor& v, const Tensor& weight, const Tensor& b,
+                const Tensor& s, const Tensor& r) {
+                run_linear(info.name, c, v, weight,
+                           {1, r.defined() ? 1.0 : 0.0, r, b, s, code(activation)});
+            },
+            x, w, bias, scale, residual);
+    }
+    static int32_t code(const std::string& activation) {
+        constexpr const char* names[] = {"none", "relu", "sigmoid",  "tanh",
+                                         "silu", "gelu", "gelu_tanh"};
+        static_assert(std::size(names) == DL_GEMM_ACTIVATIONS);
+        for (int i = 0; i < DL_GEMM_ACTIVATIONS; ++i)
+            if (activation == names[i]) return i;
+        throw ValueError(
+            "fused_linear: activation must be none, relu, sigmoid, tanh, silu, gelu or gelu_tanh, "
+            "got '" +
+            activation + "'");
+    }
+    Tensor composed(const Tensor& x, const Tensor& w, const Tensor& bias, const Tensor& scale,
+                    const Tensor& residual) const {
+        Tensor y = linear(x, w, scale.defined() ? Tensor{} : bias);
+        if (scale.defined()) {
+            y = mul(y, scale);
+            if (bias.defined()) y = add(y, bias);
+        }
+        if (residual.defined()) y = add(y, residual);
+        switch (code(activation)) {
+            case DL_GEMM_RELU:
+                return relu(y);
+            case DL_GEMM_SIGMOID:
+                return sigmoid(y);
+            case DL_GEMM_TANH:
+                return tanh(y);
+            case DL_GEMM_SILU:
+                return silu(y);
+            case DL_GEMM_GELU:
+                return gelu(y);
+            case DL_GEMM_GELU_TANH:
+                return gelu(y, "tanh");
+            default:
+                return y;
+        }
     }
 };
 
@@ -431,6 +501,31 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
                       "linear: bias must have shape [", weight.size(0), "] to go with weight ",
                       weight.shape(), ", got ", bias.defined() ? bias.shape() : Dims{});
     return apply(Linear{}, x, weight, bias);
+}
+
+Tensor fused_linear(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& scale,
+                    const Tensor& residual, const std::string& activation) {
+    const FusedLinear op{activation};
+    FusedLinear::code(activation);
+    check_rank("fused_linear", "weight", weight, 2);
+    check<ShapeError>(x.dim() > 0,
+                      "fused_linear: the input needs at least 1 dimension, got a 0-d tensor");
+    check_dtypes("fused_linear", {&x, &weight, &bias, &scale, &residual});
+    check<Error>(is_floating(x.dtype()), "fused_linear: expected floating tensors, got ",
+                 x.dtype());
+    check_inner("fused_linear", x, weight, -1);
+    const int64_t out = weight.size(0);
+    for (const Tensor* t : {&bias, &scale})
+        check<ShapeError>(!t->defined() || (t->dim() == 1 && t->size(0) == out),
+                          "fused_linear: ", t == &bias ? "bias" : "scale", " must have shape [",
+                          out, "] to go with weight ", weight.shape(), ", got ",
+                          t->defined() ? t->shape() : Dims{});
+    Dims shape = x.shape();
+    shape.back() = out;
+    if (residual.defined()) check_expands("fused_linear", residual, shape);
+    if (grad_enabled() && detail::any_requires_grad(x, weight, bias, scale, residual))
+        return op.composed(x, weight, bias, scale, residual);
+    return apply(op, x, weight, bias, scale, residual);
 }
 
 Tensor bilinear(const Tensor& a, const Tensor& b, const Tensor& weight, const Tensor& bias) {

@@ -35,6 +35,10 @@ const Tensor& baddbmm_(const Tensor& self, const Tensor& a, const Tensor& b, dou
 // x [..., in], weight [out, in], bias [out] or undefined -> [..., out]: x @ weight^T + bias in one
 // kernel.
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias = {});
+// activation(scale * (x @ weight^T) + bias + residual), scale [out], residual broadcast to the result;
+// in one kernel when no gradient is wanted. activation: none, relu, sigmoid, tanh, silu, gelu, gelu_tanh.
+Tensor fused_linear(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& scale,
+                    const Tensor& residual, const std::string& activation);
 // y[..., o] = sum over i, j of a[..., i] * weight[o, i, j] * b[..., j] (+ bias[o])
 Tensor bilinear(const Tensor& a, const Tensor& b, const Tensor& weight, const Tensor& bias = {});
 

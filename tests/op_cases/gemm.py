@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from op_cases import FLOAT, INTEGRAL, Error, OpCase, Sample, make, values
 
@@ -229,6 +230,50 @@ def linear_errors() -> Iterator[Error]:
     yield Error("RuntimeError", "dtype", make((2, 3), "float32"), make((4, 3), "float64"))
 
 
+def fused_linear() -> Iterator[Sample]:
+    x, w, b = make((5, 3)), make((4, 3)), make((4,))
+    for name in ("none", "relu", "sigmoid", "tanh", "silu", "gelu", "gelu_tanh"):
+        yield Sample(x, w, b, scale=make((4,)), residual=make((5, 4)), activation=name)
+    yield Sample(make((2, 5, 3)), w, residual=make((5, 1)))
+    yield Sample(make((3,)), w, b, activation="silu")
+    yield Sample(make((5, 3), layout="transposed"), make((4, 3), layout="transposed"), scale=b)
+    wide = make((40, 70)), make((40,), layout="strided"), make((40,))
+    yield Sample(make((33, 70)), *wide, make((33, 40), layout="strided"), "gelu")
+    yield Sample(make((1, 300)), make((10, 300)), make((10,)), activation="tanh")
+    yield Sample(make((0, 3)), w, b, activation="relu")
+    yield Sample(make((2, 0)), make((4, 0)), b, activation="relu")
+
+
+def fused_linear_errors() -> Iterator[Error]:
+    x, w = make((2, 3)), make((4, 3))
+    yield Error("ShapeError", "multiplied", x, make((4, 2)))
+    yield Error("ShapeError", "bias", x, w, make((3,)))
+    yield Error("ShapeError", "scale", x, w, scale=make((1,)))
+    yield Error("ShapeError", "broadcast", x, w, residual=make((3, 4)))
+    yield Error("ValueError", "swish", x, w, activation="swish")
+    yield Error("RuntimeError", "dtype", make((2, 3), "float32"), make((4, 3), "float64"))
+
+
+def composed_linear(torch: Any) -> Any:
+    def run(
+        x: Any,
+        w: Any,
+        bias: Any = None,
+        scale: Any = None,
+        residual: Any = None,
+        activation: str = "none",
+    ) -> Any:
+        y = x @ w.T
+        y = y if scale is None else y * scale
+        for t in (bias, residual):
+            y = y if t is None else y + t
+        if activation == "gelu_tanh":
+            return torch.nn.functional.gelu(y, approximate="tanh")
+        return y if activation == "none" else getattr(torch.nn.functional, activation)(y)
+
+    return run
+
+
 def bilinear() -> Iterator[Sample]:
     yield Sample(make((4, 2)), make((4, 3)), make((5, 2, 3)), make((5,)))
     yield Sample(make((2, 3, 2)), make((2, 3, 3), layout="transposed"), make((1, 2, 3)))
@@ -409,6 +454,14 @@ CASES = [
     OpCase("addr", addr, addr_errors, k=lambda s: 2),
     OpCase("Tensor.addr_", lambda: list(addr())[:1], k=lambda s: 2),
     OpCase("nn.functional.linear", linear, linear_errors, k=inner_size, heavy=6),
+    OpCase(
+        "nn.functional.fused_linear",
+        fused_linear,
+        fused_linear_errors,
+        k=inner_size,
+        heavy=14,
+        torch_fn=composed_linear,
+    ),
     OpCase(
         "nn.functional.bilinear", bilinear, bilinear_errors, k=lambda s: 6, covers=("bilinear",)
     ),

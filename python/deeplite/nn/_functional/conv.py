@@ -26,6 +26,39 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return core.linear(input, weight, bias)
 
 
+def fused_linear(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    scale: Tensor | None = None,
+    residual: Tensor | None = None,
+    activation: str = "none",
+) -> Tensor:
+    """``activation(scale * (input @ weight.T) + bias + residual)``, in one pass over the result.
+
+    Where a gradient is wanted the same is composed of several operations.
+
+    Args:
+        input: [..., in].
+        weight: [out, in].
+        bias: [out].
+        scale: [out], as a normalisation folded into the layer has it.
+        residual: broadcast to the result [..., out].
+        activation: "none", "relu", "sigmoid", "tanh", "silu", "gelu" or "gelu_tanh".
+
+    Raises:
+        ShapeError: sizes do not fit.
+        ValueError: no such activation.
+
+    Example:
+        >>> import deeplite
+        >>> import deeplite.nn.functional as F
+        >>> F.fused_linear(deeplite.ones(1, 2), -deeplite.ones(3, 2), activation="relu")
+        tensor([[0., 0., 0.]])
+    """
+    return core.fused_linear(input, weight, bias, scale, residual, activation)
+
+
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """``y_k = x1 @ weight_k @ x2 + bias_k``.
 
