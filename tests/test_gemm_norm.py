@@ -107,7 +107,7 @@ def test_fused_linear_is_what_it_is_composed_of(isa: str, dtype: str) -> None:
     for m, k, n in ((1, 300, 40), (3, 70, 17), (15, 900, 33), (40, 64, 65), (64, 5000, 3)):
         shapes = ((m, k), (n, k), (n,), (n,), (m, n))
         args = [dl.from_numpy(rng.standard_normal(s)).to(getattr(dl, dtype)) for s in shapes]
-        wide = [a.double().requires_grad_() for a in args]
+        wide = [a.double().clone().requires_grad_() for a in args]
         for activation in ("none", "relu", "sigmoid", "tanh", "silu", "gelu", "gelu_tanh"):
             fused = dl.nn.functional.fused_linear(*args, activation).double().numpy()
             judge = dl.nn.functional.fused_linear(*wide, activation).detach().numpy()
