@@ -49,6 +49,23 @@ def test_trunc_normal() -> None:
     assert abs(values.std() - float(theirs.std())) < 0.02
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16"])
+def test_trunc_normal_has_no_outliers(dtype: str) -> None:
+    """Bounds far out, as in the Inception networks: the ends of a uniform draw are not +-infinity
+    that is cut to a bound of 200 deviations."""
+    kind = getattr(deeplite, dtype)
+    w = init.trunc_normal_(deeplite.empty(300, 300, dtype=kind), std=0.01, a=-2.0, b=2.0)
+    values = array(w.double())
+    assert np.abs(values).max() < 0.08
+    assert abs(values.std() / 0.01 - 1) < 0.02 and abs((values**4).mean() / 0.01**4 - 3) < 0.3
+
+
+def test_trunc_normal_of_a_tail() -> None:
+    values = array(init.trunc_normal_(deeplite.empty(100, 100), 0.0, 1.0, 2.0, 8.0))
+    assert values.min() >= 2 and values.max() < 6
+    assert abs(values.mean() - 2.3732) < 5 * 0.34 / 100  # phi(2) / (1 - Phi(2))
+
+
 def test_xavier_and_kaiming() -> None:
     uniform(draw(init.xavier_uniform_, 2.0), *(s * 2 * math.sqrt(6 / 500) for s in (-1, 1)))
     normal(draw(init.xavier_normal_, 2.0), 0, 2 * math.sqrt(2 / 500))

@@ -100,7 +100,10 @@ def trunc_normal_(
     b: float = 2.0,
     generator: Any = None,
 ) -> Tensor:
-    """Draws from ``N(mean, std^2)`` restricted to ``[a, b]``, by inverting its distribution.
+    """Draws from ``N(mean, std^2)`` restricted to ``[a, b]``.
+
+    Where most of the distribution lies in ``[a, b]``, what falls outside is drawn again; of a
+    narrow or far interval the distribution function is inverted in float64.
 
     Example:
         >>> w = nn.init.trunc_normal_(deeplite.empty(100), std=2.0)
@@ -113,14 +116,17 @@ def trunc_normal_(
 
     low, high = phi((a - mean) / std), phi((b - mean) / std)
     with deeplite.no_grad():
+        if high - low > 0.3:
+            tensor.normal_(mean, std, generator=generator)
+            while bool((outside := (tensor < a) | (tensor > b)).any()):
+                again = deeplite.empty_like(tensor).normal_(mean, std, generator=generator)
+                tensor.copy_(deeplite.where(outside, again, tensor))
+            return tensor
+        draw = deeplite.empty(tensor.shape, dtype=deeplite.float64, device=tensor.device)
         # u in (2 low - 1, 2 high - 1); erfinv turns it into a truncated standard normal
-        tensor.uniform_(2 * low - 1, 2 * high - 1, generator=generator)
-        # One float32 in 2^24 is -1 itself, whose inverse is infinite: a weight at `a`, which may
-        # be a hundred standard deviations away.
-        inside = 1 - deeplite.finfo(tensor.dtype).eps / 2
-        tensor.clamp_(-inside, inside).erfinv_()
-        tensor.mul_(std * math.sqrt(2.0)).add_(mean)
-        return tensor.clamp_(min=a, max=b)
+        draw.uniform_(2 * low - 1, 2 * high - 1, generator=generator)
+        draw.erfinv_().mul_(std * math.sqrt(2.0)).add_(mean).clamp_(min=a, max=b)
+        return tensor.copy_(draw).clamp_(min=a, max=b)  # rounding may step outside
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
