@@ -8,13 +8,14 @@ import pytest
 from deeplite.backends import conv, cpu
 
 PASSES = ("forward", "backward_input", "backward_weight")
-ALGORITHMS = ("broadcast", "depthwise", "direct", "implicit_gemm")
+ALGORITHMS = ("atrous", "broadcast", "depthwise", "direct", "implicit_gemm")
 Case = tuple[tuple[int, ...], tuple[int, ...], list[int], list[int], list[int], int]
 
 
-def random_case(rng: np.random.Generator, depthwise: bool) -> Case:
+def random_case(rng: np.random.Generator, name: str) -> Case:
     """Sizes of x and w, stride, padding, dilation, groups; depthwise: in two dimensions."""
-    rank = 2 if depthwise else int(rng.choice([1, 2, 2, 2, 3]))
+    depthwise, atrous = name == "depthwise", name == "atrous"
+    rank = 2 if depthwise or atrous else int(rng.choice([1, 2, 2, 2, 3]))
     stride = [int(v) for v in rng.choice([1, 1, 2, 3, 4], rank)]
     dilation = [int(v) for v in rng.choice([1, 1, 2, 3], rank)]
     kernel = [int(v) for v in rng.choice([1, 2, 3, 3, 5, 7], rank)]
@@ -24,7 +25,11 @@ def random_case(rng: np.random.Generator, depthwise: bool) -> Case:
         kernel = [int(rng.choice([3, 5, 7])), int(rng.integers(1, 8))]
     elif rng.random() < 0.2:
         kernel = [1] * rank
+    if atrous:
+        stride, dilation = [1, 1], [int(rng.integers(1, 4)), int(rng.integers(2, 5))]
     padding = [int(rng.integers(0, k * d + 1)) for k, d in zip(kernel, dilation, strict=True)]
+    if atrous:
+        padding = [p // d * d for p, d in zip(padding, dilation, strict=True)]
     most = 9 if rank == 3 else 45
     size = [
         max(1, d * (k - 1) + 1 - 2 * p) + int(rng.integers(0, most))
@@ -64,13 +69,14 @@ def test_agrees_with_the_loops_on_random_shapes(name: str, which: str, isa: str)
     ran = 0
     with cpu.using_isa(isa):
         for _ in range(25):
-            case = random_case(rng, depthwise=name == "depthwise")
+            case = random_case(rng, name)
             dtype, bias = str(rng.choice(["float32", "float64"])), bool(rng.random() < 0.5)
             got = run(case, which, name, dtype, bias)
             if got is None:
                 continue
             exact = run(case, which, "reference", "float64", bias)
             bound = 5e-6 if dtype == "float32" else 1e-13
+            bound = 2e-5 if name == "atrous" else bound  # Winograd within
             assert np.abs(got - exact).max() <= bound * max(1e-30, np.abs(exact).max()), case
             ran += 1
     applies = name != "depthwise" or isa in ("avx2", "avx512")
@@ -86,6 +92,7 @@ def test_bits_do_not_depend_on_threads(name: str, which: str) -> None:
         ((3, 64, 9, 9), (40, 64, 3, 3), [1, 1], [1, 1], [1, 1], 1),
         ((2, 40, 14, 14), (40, 1, 3, 3), [1, 1], [1, 1], [1, 1], 40),
         ((2, 96, 100), (64, 96, 3), [2], [1], [1], 1),
+        ((2, 20, 19, 23), (12, 20, 3, 3), [1, 1], [2, 4], [2, 4], 1),
     ]
     before = dl.get_num_threads()
     try:

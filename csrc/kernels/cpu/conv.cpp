@@ -6,6 +6,7 @@
 // both float types (null where there is none).
 #include "kernels/conv.h"
 
+#include "kernels/cpu/conv_atrous.h"
 #include "kernels/cpu/conv_broadcast.h"
 #include "kernels/cpu/conv_cost.h"
 #include "kernels/cpu/conv_depthwise.h"
@@ -120,10 +121,17 @@ double seconds_gemm(const dl_conv& p) {
     return conv_macs(p) / (0.8 * conv_peak(p)) + conv_traffic(p);
 }
 double seconds_depthwise(const dl_conv& p) {
-    return conv_macs(p) / (0.2 * conv_peak(p)) + conv_traffic(p) / 4;
+    return conv_macs(p) / (0.6 * conv_peak(p)) + conv_traffic(p) / 8;
 }
 double seconds_weight_depthwise(const dl_conv& p) { return 0.5 * seconds_gemm(p); }
 double seconds_full(const dl_conv& p) { return 0.25 * seconds_gemm(p); }
+
+// Dilated windows run by the best algorithm for dense ones.
+template <dl_conv_pass pass>
+double atrous_seconds(const dl_conv& p);
+double atrous_error(const dl_conv& p, dl_conv_pass pass);
+template <dl_conv_pass pass>
+dl_status atrous(const dl_conv& p);
 
 // ---- the lists ---------------------------------------------------------------------------------
 
@@ -136,6 +144,8 @@ constexpr Algorithm kForward[] = {
      forward<float, sliding_direct>, forward<double, sliding_direct>},
     {"broadcast", is_direct, sliding_seconds<broadcast_seconds, false>, conv_sum_error,
      broadcast_forward<float>, broadcast_forward<double>},
+    {"atrous", atrous_applies, atrous_seconds<DL_CONV_FORWARD>, atrous_error,
+     atrous<DL_CONV_FORWARD>, nullptr},
     {"winograd2", wino_applies, wino_forward_seconds<2>, wino_error<2>, wino_forward<float, 2>,
      nullptr},
     {"winograd4", wino_applies, wino_forward_seconds<4>, wino_error<4>, wino_forward<float, 4>,
@@ -155,6 +165,8 @@ constexpr Algorithm kBackwardInput[] = {
      backward_input<float, sliding_direct>, backward_input<double, sliding_direct>},
     {"broadcast", is_direct, sliding_seconds<broadcast_seconds, true>, conv_sum_error,
      broadcast_backward_input<float>, broadcast_backward_input<double>},
+    {"atrous", atrous_applies, atrous_seconds<DL_CONV_BACKWARD_INPUT>, atrous_error,
+     atrous<DL_CONV_BACKWARD_INPUT>, nullptr},
     {"winograd2", wino_applies, wino_backward_input_seconds<2>, wino_error<2>,
      wino_backward_input<float, 2>, nullptr},
     {"winograd4", wino_applies, wino_backward_input_seconds<4>, wino_error<4>,
@@ -171,6 +183,8 @@ constexpr Algorithm kBackwardWeight[] = {
      depthwise_weight<double>},
     {"direct", is_depthwise, seconds_weight_depthwise, conv_sum_error,
      backward_weight<float, weight_depthwise>, backward_weight<double, weight_depthwise>},
+    {"atrous", atrous_applies, atrous_seconds<DL_CONV_BACKWARD_WEIGHT>, atrous_error,
+     atrous<DL_CONV_BACKWARD_WEIGHT>, nullptr},
     {"winograd2", wino_applies, wino_backward_weight_seconds<2>, wino_error<2>,
      wino_backward_weight<float, 2>, nullptr},
     {"winograd4", wino_applies, wino_backward_weight_seconds<4>, wino_error<4>,
@@ -228,11 +242,29 @@ const Algorithm* choose(const AlgorithmList& list, const dl_conv& p, dl_conv_pas
 }
 
 template <dl_conv_pass pass>
+double atrous_seconds(const dl_conv& p) {
+    const dl_conv q = atrous_inner(p);
+    const Algorithm* a = choose(list_of(pass), q, pass);
+    const double copies = (conv_x_size(q) + conv_y_size(q)) * 1.5 / kConvHertz;
+    return copies + (a ? a->seconds(q) : 1e9);
+}
+double atrous_error(const dl_conv& p, dl_conv_pass pass) {
+    const dl_conv q = atrous_inner(p);
+    const Algorithm* a = choose(list_of(pass), q, pass);
+    return a ? a->rel_err(q, pass) : 1;
+}
+
+template <dl_conv_pass pass>
 dl_status run(const dl_conv* p) {
     const AlgorithmList list = list_of(pass);
     if (const Algorithm* a = choose(list, *p, pass))
         return p->dtype == DL_F32 ? a->run_f32(*p) : a->run_f64(*p);
     return (reference::conv_table()->*list.twin)(p);
+}
+
+template <dl_conv_pass pass>
+dl_status atrous(const dl_conv& p) {
+    return atrous_run<float, pass>(p, [](const dl_conv& q) { return run<pass>(&q); });
 }
 
 constexpr int kMostAlgorithms = 24;  // a list's rows and the reference

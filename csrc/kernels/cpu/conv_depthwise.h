@@ -433,7 +433,8 @@ dl_status depthwise_weight(const dl_conv& p) {
             constexpr int KH = decltype(kh)::value, S = decltype(s)::value;
             for (int64_t k = begin; k < end; ++k) {
                 constexpr int N = Vec<T>::N;
-                vec sums[KH * kDepthwiseWidth + N] = {};
+                vec sums[KH * kDepthwiseWidth + N];
+                for (int64_t t = 0; t < gemm_round_up(window, N); ++t) sums[t] = vec{};
                 for (int64_t n = 0; n < p.n; ++n)
                     depthwise_plane_taps<T, KH, S>(d, x + (n * p.c + k / multiplier) * in,
                                                    dy + (n * p.k + k) * out, scratch.zeros,

@@ -106,7 +106,7 @@ double direct_seconds(const dl_conv& p, bool backward) {
     const double cost[5] = {0, 1.2, 1.4, 1.8, 4.5 / kConvPorts};
     const double blocks = __builtin_floor(c.rows / 4), rest = c.rows - 4 * blocks;
     const double step = blocks * cost[4] + cost[int(rest)];
-    double cycles = c.groups * vectors * (c.steps() * step + c.rows * 2);
+    double cycles = c.groups * vectors * (c.steps() * step + c.rows * 5);
     if (c.out_mul > 1) cycles += c.groups * c.rows * c.positions() * 1.2;
     cycles += c.weights() * 1.5 + c.inputs * (c.mul > 1 ? 0.7 : 0.4);
     // Inputs that do not fit into L1 are read again for each block of filters.

@@ -126,8 +126,8 @@ DL_INLINE typename Vec<T>::type vzip_hi(typename Vec<T>::type a, typename Vec<T>
 // p[0], p[2], ... = the first n lanes of v; what lies between is not touched.
 template <class T>
 DL_INLINE void vstore_pairs(T* p, typename Vec<T>::type v, int64_t n) {
-    constexpr int N = Vec<T>::N;
 #if DL_VEC_BYTES == 64 && defined(__AVX512F__)
+    constexpr int N = Vec<T>::N;
     LaneMask<T> lo = lane_mask<T>(0, 2 * n), hi = lane_mask<T>(-N, 2 * n - N);
     lo.bits &= 0x5555, hi.bits &= 0x5555;
     vstore_mask(p, vzip_lo<T>(v, v), lo);
