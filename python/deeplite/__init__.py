@@ -49,6 +49,7 @@ _LAZY_NAMES = {
     "result_type": "_interop",
     "save": "serialization",
     "load": "serialization",
+    "summary": "_summary",
     "set_printoptions": "_tensor_str",
     "get_rng_state": "random",
     "set_rng_state": "random",
@@ -72,6 +73,7 @@ if TYPE_CHECKING:
     from . import autograd, backends, data, linalg, models, nn, optim, random, testing, utils
     from ._dtype_info import finfo, iinfo
     from ._interop import frombuffer, result_type
+    from ._summary import summary
     from ._tensor_str import set_printoptions
     from .random import fork_rng, get_rng_state, set_rng_state
     from .serialization import load, save
