@@ -117,14 +117,12 @@ bool is_direct(const dl_conv& p) {
 
 // ---- what it costs -----------------------------------------------------------------------------
 
-double seconds_gemm(const dl_conv& p) {
-    return conv_macs(p) / (0.8 * conv_peak(p)) + conv_traffic(p);
-}
 double seconds_depthwise(const dl_conv& p) {
     return conv_macs(p) / (0.6 * conv_peak(p)) + conv_traffic(p) / 8;
 }
-double seconds_weight_depthwise(const dl_conv& p) { return 0.5 * seconds_gemm(p); }
-double seconds_full(const dl_conv& p) { return 0.25 * seconds_gemm(p); }
+double seconds_full(const dl_conv& p) {
+    return 0.25 * (conv_macs(p) / (0.8 * conv_peak(p)) + conv_traffic(p));
+}
 
 // Dilated windows run by the best algorithm for dense ones.
 template <dl_conv_pass pass>
@@ -181,7 +179,7 @@ constexpr Algorithm kBackwardWeight[] = {
      full_backward_weight<double>},
     {"depthwise", is_depthwise_window, seconds_depthwise, conv_sum_error, depthwise_weight<float>,
      depthwise_weight<double>},
-    {"direct", is_depthwise, seconds_weight_depthwise, conv_sum_error,
+    {"direct", is_depthwise, weight_depthwise_seconds, conv_sum_error,
      backward_weight<float, weight_depthwise>, backward_weight<double, weight_depthwise>},
     {"atrous", atrous_applies, atrous_seconds<DL_CONV_BACKWARD_WEIGHT>, atrous_error,
      atrous<DL_CONV_BACKWARD_WEIGHT>, nullptr},
@@ -191,8 +189,8 @@ constexpr Algorithm kBackwardWeight[] = {
      wino_backward_weight<float, 4>, nullptr},
     {"winograd6", wino_applies, wino_backward_weight_seconds<6>, wino_error<6>,
      wino_backward_weight<float, 6>, nullptr},
-    {"implicit_gemm", always, seconds_gemm, conv_sum_error, backward_weight<float, weight_gemm>,
-     backward_weight<double, weight_gemm>},
+    {"implicit_gemm", always, weight_gemm_seconds, conv_sum_error,
+     backward_weight<float, weight_gemm>, backward_weight<double, weight_gemm>},
 };
 
 struct AlgorithmList {

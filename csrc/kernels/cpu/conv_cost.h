@@ -20,6 +20,7 @@ DL_INLINE double conv_peak(const dl_conv& p) {
     return p.dtype == DL_F64 ? conv_peak<double>() : conv_peak<float>();
 }
 constexpr double kConvBandwidth = 20e9;  // bytes a core moves in a second, beyond its caches
+constexpr double kConvCycle = 0.25e-9;   // seconds
 
 DL_INLINE double conv_element(const dl_conv& p) { return p.dtype == DL_F64 ? 8 : 4; }
 DL_INLINE double conv_eps(const dl_conv& p) { return p.dtype == DL_F64 ? 0x1p-53 : 0x1p-24; }
@@ -54,6 +55,25 @@ DL_INLINE double conv_terms(const dl_conv& p, dl_conv_pass pass) {
 DL_INLINE double conv_sum_error(const dl_conv& p, dl_conv_pass pass) {
     const double terms = conv_terms(p, pass);
     return conv_eps(p) * (1 + 0.3 * __builtin_sqrt(terms < 512 ? terms : 512));
+}
+
+// The gradient of the weights as a matrix product: products, patches and transposition of the result.
+inline double weight_gemm_seconds(const dl_conv& p) {
+    const double tile = DL_GEMM_NV * DL_VEC_BYTES / conv_element(p), groups = double(p.groups);
+    const double rows = double(p.k / p.groups), steps = double(p.n) * double(conv_volume(p.out));
+    const double columns = double(p.c / p.groups * conv_volume(p.kernel));
+    const double padded = __builtin_ceil(columns / tile) * tile;
+    const double products = (rows < 4 ? 4 : rows) * padded * steps / (0.9 * conv_peak(p));
+    const double copies = padded * steps * 0.2 + rows * columns * 0.6;
+    const double stores = rows * padded * conv_element(p) / DL_VEC_BYTES * 12;
+    return groups * (products + (copies + stores) * kConvCycle) + conv_traffic(p) / 1.5;
+}
+// A vector of sums per tap, and its reduction in the end.
+inline double weight_depthwise_seconds(const dl_conv& p) {
+    const double lanes = DL_VEC_BYTES / conv_element(p);
+    const double rows = double(p.out[0] * p.out[1]) * __builtin_ceil(double(p.out[2]) / lanes);
+    return double(p.n * p.k * conv_volume(p.kernel)) * (0.75 * rows + 25) * kConvCycle +
+           conv_traffic(p) / 1.5;
 }
 
 }  // namespace

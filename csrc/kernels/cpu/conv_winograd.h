@@ -2,12 +2,14 @@
 // input: A^2 = (M + 2)^2 products per channel instead of 9 M^2.
 //
 // Layouts, x = 0 ... A^2 - 1 the point, N the lanes of a vector:
-//   V  transformed tiles     [block of tiles][x][channel / N][tile of the block, MR][channel % N]
+//   V  transformed tiles     [chunk of channels][x][block of tiles][channel / N][tile of the block,
+//                             MR][channel % N]
 //   U  transformed filters   [x][channel][row, up to NR]: a chunk of rows and channels
 //   P  their products        [tile][row / N][x][row % N]
 // Per point that is a matrix product, tiles x channels by channels x rows, in which V and U stand
-// just as the micro-kernel reads them: nothing is packed again. The sum over the channels goes on in
-// P from chunk to chunk, so the bits do not depend on how anything is cut.
+// just as the micro-kernel reads them: nothing is packed again. The sum over the channels is cut into
+// chunks of a fixed length and goes on in P from one to the next, so the bits do not depend on how
+// tiles and rows are cut.
 //
 // Where things live. A U chunk is made in L2 and used for all tiles of a stretch at once, or, where
 // many stretches would make it again, all of U is made ahead. With many tiles each task takes a
@@ -28,7 +30,8 @@ struct Wino {
 
     const WinoProblem<T> p;
     WinoGrid<M> grid;
-    int64_t blocks_c, panel;  // channels / N; elements of V per block and point
+    int64_t blocks_c;          // channels / N
+    int64_t v_block, v_point;  // elements of V per block of tiles, and per point of a chunk
     int64_t chunks_k, u_panel, u_chunk;
     int64_t stretch, block;  // tiles of a stretch, and of a block within
 
@@ -36,7 +39,7 @@ struct Wino {
     int64_t chunks_c() const { return gemm_div_up(blocks_c * N, KC); }
     int64_t stretches() const { return gemm_div_up(grid.count, stretch); }
     int64_t blocks(int64_t tiles) const { return gemm_div_up(tiles, block); }
-    int64_t v_size() const { return blocks(stretch) * POINTS * panel; }
+    int64_t v_size() const { return chunks_c() * POINTS * v_point; }
     int64_t p_tile() const { return NV * (POINTS + 1) * N; }
     int64_t p_size(int64_t tiles) const { return blocks(tiles) * MR * p_tile(); }
     int64_t stage_size() const { return wino_stage_size<T, M>(gemm_min(kWinoRun, grid.tx)); }
@@ -63,14 +66,15 @@ void Wino<T, M>::input(int64_t g, int64_t cb, int64_t t0, int64_t first, int64_t
         T* to[kWinoRun];
         for (int64_t i = 0; i < run.count; ++i) {
             const int64_t t = run.t + i - t0;
-            to[i] = v + t / block * POINTS * panel + (cb * MR + t % block) * N;
+            to[i] =
+                v + c / KC * POINTS * v_point + t / block * v_block + c % KC * MR + t % block * N;
         }
         wino_input<T, M>(planes + run.n * p.groups * p.channels * plane, plane,
                          gemm_min(N, p.channels - c), p.in, p.pad, run, stage,
                          [&](int64_t t, int i, const typename Vec<T>::type(&d)[A]) {
-                             T* row = to[t] + i * A * panel;
+                             T* row = to[t] + i * A * v_point;
 #pragma GCC unroll 8
-                             for (int j = 0; j < A; ++j) vstore(row + j * panel, d[j]);
+                             for (int j = 0; j < A; ++j) vstore(row + j * v_point, d[j]);
                          });
     });
 }
@@ -81,12 +85,19 @@ void Wino<T, M>::filters(int64_t g, int64_t k, int64_t c, T* u) const {
     typedef typename Vec<T>::type V;
     const int64_t width = gemm_min(NR, gemm_round_up(p.rows - k, N));
     const int64_t end = gemm_min(blocks_c * N, c + KC);
+    const T* group = p.w + g * p.w_group;
     for (int64_t i = c; i < end; ++i, u += width)
         for (int64_t v = 0; v < width; v += N) {
             V taps[9] = {};  // of channels that are not there: 0 times whatever V holds
-            if (i < p.channels)
-                wino_taps(p.w + g * p.w_group + (k + v) * p.w_row + i * p.w_channel, p.w_row,
-                          gemm_min(N, p.rows - k - v), p.turned, taps);
+            const int64_t there = gemm_min(N, p.rows - k - v);
+            if (i < p.channels) {
+                const T* w = group + (k + v) * p.w_row + i * p.w_channel;
+                // The rows are too many, or the channels too far apart, for the processor to see
+                // what comes.
+                for (int64_t r = 0; r < there; ++r)
+                    __builtin_prefetch(w + r * p.w_row + 8 * p.w_channel);
+                wino_taps(w, p.w_row, there, p.turned, taps);
+            }
             wino_filter<T, M>(taps, u + v, u_panel);
         }
 }
@@ -101,13 +112,10 @@ void wino_micro(int64_t blocks, const T* a, const T* b, T* c, int64_t ldc, int64
 #pragma GCC unroll 16
     for (int i = 0; i < R; ++i)
 #pragma GCC unroll 4
-        for (int v = 0; v < V; ++v) acc[i][v] = vec{};
-    if (add) {
-#pragma GCC unroll 16
-        for (int i = 0; i < R; ++i)
-#pragma GCC unroll 4
-            for (int v = 0; v < V; ++v) acc[i][v] = vload(c + i * ldc + v * ldv);
-    }
+        for (int v = 0; v < V; ++v) {
+            acc[i][v] = vec{};
+            __builtin_prefetch(c + i * ldc + v * ldv, 1);
+        }
     for (int64_t block = 0; block < blocks; ++block, a += (MR - 1) * N)
         for (int k = 0; k < N; ++k, ++a, b += V * N) {
             vec bv[V];
@@ -123,7 +131,10 @@ void wino_micro(int64_t blocks, const T* a, const T* b, T* c, int64_t ldc, int64
 #pragma GCC unroll 16
     for (int i = 0; i < R; ++i)
 #pragma GCC unroll 4
-        for (int v = 0; v < V; ++v) vstore(c + i * ldc + v * ldv, acc[i][v]);
+        for (int v = 0; v < V; ++v) {
+            T* to = c + i * ldc + v * ldv;
+            vstore(to, add ? vload(to) + acc[i][v] : acc[i][v]);
+        }
 }
 
 template <class T>
@@ -171,8 +182,9 @@ void Wino<T, M>::rows(int64_t g, int64_t k, const T* u_all, const T* v, int64_t 
                 const int64_t here = gemm_min(block, last - t);
                 const auto micro =
                     width == 1 ? wino_micro_of<T, 1>(here) : wino_micro_of<T, NV>(here);
-                micro(count, v + (t / block * POINTS + x) * panel + c * MR, u + x * u_panel,
-                      products + (t - first) / block * MR * p_tile() + x * N, p_tile(), ldv, c > 0);
+                micro(count, v + (c / KC * POINTS + x) * v_point + t / block * v_block,
+                      u + x * u_panel, products + (t - first) / block * MR * p_tile() + x * N,
+                      p_tile(), ldv, c > 0);
             }
     }
     for (int64_t i = 0; i < width; ++i) {
@@ -193,7 +205,6 @@ void Wino<T, M>::rows(int64_t g, int64_t k, const T* u_all, const T* v, int64_t 
 template <class T, int M>
 Wino<T, M>::Wino(const WinoProblem<T>& problem) : p(problem), grid(problem.n, problem.out) {
     blocks_c = gemm_div_up(p.channels, N);
-    panel = blocks_c * MR * N + N;  // odd in lines: points do not fall on each other in the caches
     chunks_k = gemm_div_up(p.rows, NR);
     u_panel = gemm_min(KC, blocks_c * N) * NR + N;
     u_chunk = POINTS * u_panel;
@@ -207,6 +218,10 @@ Wino<T, M>::Wino(const WinoProblem<T>& problem) : p(problem), grid(problem.n, pr
     block = gemm_div_up(stretch, gemm_div_up(stretch, MR));
     block = gemm_min(MR, gemm_round_up(block, 2));
     stretch = gemm_round_up(stretch, block);
+    // The blocks of a chunk and point follow each other, so that the processor sees what comes. Odd
+    // in lines: points do not fall on each other in the caches.
+    v_block = gemm_min(KC, blocks_c * N) * MR;
+    v_point = blocks(stretch) * v_block + N;
 }
 
 template <class T, int M>
@@ -279,20 +294,21 @@ template <class T, int M>
 double wino_seconds(const WinoProblem<T>& p) {
     typedef Wino<T, M> W;
     const W w(p);
-    const double cycle = W::N / (conv_peak<T>() / (DL_VEC_BYTES > 16 ? 2 : 1));
     const double points = W::POINTS, groups = double(p.groups), tiles = double(w.grid.count);
     const double padded = tiles / double(w.stretch) * double(w.blocks(w.stretch) * w.block);
     const double cb = double(w.blocks_c), kb = double(gemm_div_up(p.rows, W::N));
     const double filters = !w.makes_filters_once() ? double(w.stretches()) : 1;
-    const double rows_share = w.block >= 8 ? 0.85 : 0.11 * double(w.block);
+    const double rows_share = w.block >= 8 ? 0.85 : 0.15 + 0.1 * double(w.block);
     const double products = points * padded * cb * kb * W::N * W::N / (conv_peak<T>() * rows_share);
     const double transforms =
-        points * cycle *
-        (tiles * (4.5 * cb + 4 * kb) + filters * cb * W::N * kb * (M == 2 ? 5.5 : 4));
+        points * kConvCycle *
+        (tiles * (4.5 * cb + 4 * kb) + filters * cb * W::N * kb * (M == 2 ? 4 : 2.5));
     const double bytes = sizeof(T) * double(p.n) *
                              (double(p.channels * p.src_plane()) + double(p.rows * p.dst_plane())) +
                          sizeof(T) * 9.0 * double(p.rows * p.channels);
-    return groups * (products + transforms + bytes / kConvBandwidth);
+    const double calls = points * double(w.stretches() * w.blocks(w.stretch) * w.chunks_k) *
+                         double(w.chunks_c()) * 25 * kConvCycle;
+    return groups * (products + transforms + calls + bytes / (2 * kConvBandwidth));
 }
 
 // ---- which convolutions these are ----------------------------------------------------------------

@@ -280,16 +280,16 @@ template <int M>
 double wino_backward_weight_seconds(const dl_conv& p) {
     typedef WinoWeight<float, M> W;
     const W w(p);
-    const double cycle = W::N / (conv_peak<float>() / (DL_VEC_BYTES > 16 ? 2 : 1));
     const double points = W::POINTS, tiles = double(w.grid.count), n = W::N;
     const double cb = double(w.blocks_c), kb = double(w.blocks_k);
     const double products = points * tiles * cb * kb * n * n / (0.8 * conv_peak<float>());
-    const double transforms = points * cycle * (5 * tiles * (cb + kb) + 3.5 * cb * kb * n);
+    const double transforms = points * kConvCycle * (4 * tiles * (cb + kb) + 3.5 * cb * kb * n);
     const double sums =
         w.is_fused() ? 0 : points * double(w.s_point) * 4 * 2 * double(w.stretches());
     const double operands = points * tiles * (cb + kb) * n * 4 * 2;
-    return double(p.groups) * (products + transforms + (sums + operands) / (2 * kConvBandwidth)) +
-           conv_traffic(p);
+    return double(p.groups) * (products + transforms + sums / (1.5 * kConvBandwidth) +
+                               operands / (6 * kConvBandwidth)) +
+           conv_traffic(p) / 1.5;
 }
 
 }  // namespace
