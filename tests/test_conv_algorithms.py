@@ -142,6 +142,57 @@ def test_winograd_keeps_to_3x3_of_stride_1_in_float32() -> None:
         assert not set(WINOGRAD) & {o.name for o in options}
 
 
+# kappa^2 of docs/numerics.md: of the results, of the gradient of the weights.
+GROWTH = {"winograd2": (64, 36), "winograd4": (564, 803), "winograd6": (4579, 9670)}
+EPS = 2.0**-24
+
+
+def scaled(kind: str, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    a = rng.standard_normal(shape)
+    if kind == "channels":
+        a *= 10.0 ** rng.uniform(-4, 4, (1, shape[1], 1, 1))
+    elif kind == "spikes":
+        a *= np.where(rng.random(shape) < 0.01, 1e4, 1)
+    elif kind == "ramp":
+        a = np.abs(a) + np.arange(shape[-1]) * 4
+    return a.astype("float32")
+
+
+@pytest.mark.parametrize("kind", ["normal", "channels", "spikes", "ramp"])
+@pytest.mark.parametrize("which", PASSES)
+def test_winograd_keeps_its_error_bound(which: str, kind: str) -> None:
+    rng = np.random.default_rng(3)
+    n, c, k, size = 2, 48, 40, 15
+    x, y = scaled(kind, rng, (n, c, size, size)), scaled(kind, rng, (n, k, size, size))
+    w = rng.standard_normal((k, c, 3, 3)).astype("float32")
+    if kind == "channels":
+        w *= 10.0 ** rng.uniform(-4, 4, (k, 1, 1, 1)).astype("float32")
+    tensors = [dl.from_numpy(a) for a in (x, w, y)]
+    run = dl._C._conv.run
+    with conv.algorithm("implicit_gemm"):
+        exact = run(*(t.double() for t in tensors), [1], [1], [1], 1, which).numpy()
+    # The largest values of each channel, multiplied and summed as the pass does.
+    xs, ys = (np.abs(a).astype("float64").max((2, 3)) for a in (x, y))
+    ws = np.abs(w).astype("float64").max((2, 3))
+    sums = {
+        "forward": np.einsum("nc,kc->nk", xs, ws),
+        "backward_input": np.einsum("nk,kc->nc", ys, ws),
+        "backward_weight": size * size * np.einsum("nk,nc->kc", ys, xs),
+    }[which][..., None, None]
+    expected = {
+        o.name: o.expected_error
+        for o in conv.explain(tensors[0], tensors[1], padding=1, which=which)
+    }
+    for name, growth in GROWTH.items():
+        with conv.algorithm(name):
+            result = run(*tensors, [1], [1], [1], 1, which).numpy()
+        error = np.abs(result - exact)
+        assert (error <= growth[which == "backward_weight"] * EPS * sums).all(), name
+        if kind == "normal":  # what the choice takes it to be
+            largest = error.max() / np.abs(exact).max()
+            assert 0.05 * expected[name] <= largest <= 2 * expected[name], (name, largest)
+
+
 # ---- choosing -----------------------------------------------------------------------------------
 
 

@@ -43,8 +43,8 @@ struct dl_conv_table {
     dl_status (*forward)(const dl_conv* p);
     dl_status (*backward_input)(const dl_conv* p);
     dl_status (*backward_weight)(const dl_conv* p);
-    // The i-th algorithm that applies to p, best first: i = 0 is what runs unless p->algorithm names
-    // another; then those that are allowed, the fastest first, then the rest, and last the plain
-    // loops. 0 past the end. Of the pointers in p only the presence of a bias matters.
+    // The i-th algorithm that applies to p, best first: i = 0 is what runs unless p->algorithm
+    // names another; then those that are allowed, the fastest first, then the rest, and last the
+    // plain loops. 0 past the end. Of the pointers in p only the presence of a bias matters.
     int32_t (*explain)(const dl_conv* p, dl_conv_pass pass, int32_t i, dl_conv_option* option);
 };

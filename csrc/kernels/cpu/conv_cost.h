@@ -2,8 +2,8 @@
 //
 // A row of conv.cpp predicts its time on one thread from the shape and the instruction set alone:
 // never from the number of threads, so that the choice, and with it the bits, does not depend on
-// it. The constants are fitted to measurements (docs/kernels.md tells how); what matters is which of
-// two algorithms comes out lower, not the figure itself.
+// it. The constants are fitted to measurements (docs/kernels.md tells how); what matters is which
+// of two algorithms comes out lower, not the figure itself.
 #pragma once
 #include "kernels/conv.h"
 #include "kernels/cpu/conv_sliding.h"
@@ -57,7 +57,8 @@ DL_INLINE double conv_sum_error(const dl_conv& p, dl_conv_pass pass) {
     return conv_eps(p) * (1 + 0.3 * __builtin_sqrt(terms < 512 ? terms : 512));
 }
 
-// The gradient of the weights as a matrix product: products, patches and transposition of the result.
+// The gradient of the weights as a matrix product: products, patches and transposition of the
+// result.
 inline double weight_gemm_seconds(const dl_conv& p) {
     const double tile = DL_GEMM_NV * DL_VEC_BYTES / conv_element(p), groups = double(p.groups);
     const double rows = double(p.k / p.groups), steps = double(p.n) * double(conv_volume(p.out));

@@ -2,8 +2,8 @@
 // transforming them, N channels at a time (N the lanes of a vector), and the way back.
 //
 // Planes are [channel][row][column]; a vector of N channels of one pixel is had by transposing
-// squares of N channels x N columns, once per pixel, into a small stage that stays in L1. Everything
-// behind the stage works on whole vectors, whatever the sizes of image and tile.
+// squares of N channels x N columns, once per pixel, into a small stage that stays in L1.
+// Everything behind the stage works on whole vectors, whatever the sizes of image and tile.
 #pragma once
 #include "kernels/cpu/conv_sliding.h"
 #include "kernels/cpu/conv_winograd_points.h"
@@ -53,8 +53,8 @@ DL_INLINE void wino_runs(const WinoGrid<M>& grid, int64_t t0, int64_t t1, const 
     }
 }
 
-// Columns [x0, x0 + columns) of row y of N channels (cn of them there) to `to`, a vector each; zeros
-// outside of the plane. Writes up to N vectors beyond.
+// Columns [x0, x0 + columns) of row y of N channels (cn of them there) to `to`, a vector each;
+// zeros outside of the plane. Writes up to N vectors beyond.
 template <class T>
 void stage_row(const T* planes, int64_t plane, int64_t cn, const int64_t size[2], int64_t y,
                int64_t x0, int64_t columns, T* to) {

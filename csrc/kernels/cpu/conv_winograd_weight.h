@@ -8,17 +8,17 @@
 // and in the end the 3x3 outputs of each row and channel. The sum over the tiles is cut into
 // stretches (by shape alone), summed in registers within one, in S from one to the next.
 //
-// With few tiles S is by far the largest of the three: then a task makes all points of some rows and
-// channels, which stay in L2, and turns them into outputs at once. With many, a task makes all of S
-// for one point.
+// With few tiles S is by far the largest of the three: then a task makes all points of some rows
+// and channels, which stay in L2, and turns them into outputs at once. With many, a task makes all
+// of S for one point.
 #pragma once
 #include "kernels/cpu/conv_cost.h"
 #include "kernels/cpu/conv_winograd_tiles.h"
 
 namespace {
 
-// s[R, V vectors] (+)= sum over tiles of a[tile, R] * b[tile, V vectors]: tiles N apart in both, the
-// vectors of b b_block apart, the rows of s s_row.
+// s[R, V vectors] (+)= sum over tiles of a[tile, R] * b[tile, V vectors]: tiles N apart in both,
+// the vectors of b b_block apart, the rows of s s_row.
 template <class T, int R, int V>
 void wino_weight_micro(int64_t tiles, const T* a, const T* b, int64_t b_block, T* s, int64_t s_row,
                        bool add) {
@@ -77,7 +77,8 @@ DL_INLINE void wino_gradient_input(const T* planes, int64_t plane, int64_t kn,
         }
 }
 
-// The gradients of N channels (cn of them there), 9 taps each, from the products at s, `step` apart.
+// The gradients of N channels (cn of them there), 9 taps each, from the products at s, `step`
+// apart.
 template <class T, int M>
 void wino_gradient_output(const T* s, int64_t step, T* dw, int64_t cn) {
     typedef typename Vec<T>::type V;
@@ -149,7 +150,8 @@ struct WinoWeight {
     dl_status run() const;
 };
 
-// Tiles [first, last) of the stretch at t0: block b of N rows of dy to D, then the blocks of x to V.
+// Tiles [first, last) of the stretch at t0: block b of N rows of dy to D, then the blocks of x to
+// V.
 template <class T, int M>
 void WinoWeight<T, M>::transform(int64_t g, int64_t b, int64_t t0, int64_t first, int64_t last,
                                  T* d, T* v, T* stage) const {
