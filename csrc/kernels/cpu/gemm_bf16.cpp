@@ -19,10 +19,15 @@ namespace {
 
 #if defined(__AVX512F__) && DL_VEC_BYTES == 64
 
-constexpr int64_t kDotRows = 8;  // most rows of A that are multiplied without packing
+constexpr int64_t kDotRows = 16;  // most rows of A that are multiplied without packing
 
 // The micro-kernel's arithmetic: 16 pairs a vector, each adding two products to a float.
 struct PairSteps {
+    typedef uint16_t In;
+    DL_INLINE vf32 load(const uint16_t* p) { return (vf32)_mm512_loadu_si512(p); }
+    DL_INLINE vf32 load_n(const uint16_t* p, int64_t n) {
+        return (vf32)_mm512_maskz_loadu_epi16((__mmask32(1) << n) - 1, p);
+    }
     DL_INLINE vf32 spread(const float* pair) {
         int32_t bits;
         memcpy(&bits, pair, sizeof bits);
@@ -73,57 +78,7 @@ struct PackPairs {
     }
 };
 
-// t[i * 4 + j] = sum over k of a[i][k] * b[j][k], rows lda and ldb apart.
-template <int RI>
-void pair_dots(int64_t k, const uint16_t* a, int64_t lda, const uint16_t* b, int64_t ldb,
-               int64_t columns, float* t) {
-    vf32 acc[RI][4];
-#pragma GCC unroll 4
-    for (int i = 0; i < RI; ++i)
-#pragma GCC unroll 4
-        for (int j = 0; j < 4; ++j) acc[i][j] = vf32{};
-    const int64_t last = columns - 1;
-    const uint16_t* rows[4] = {b, b + gemm_min(1, last) * ldb, b + gemm_min(2, last) * ldb,
-                               b + gemm_min(3, last) * ldb};
-    const auto step = [&](int64_t s, __mmask32 lanes) __attribute__((always_inline)) {
-        vf32 bv[4];
-#pragma GCC unroll 4
-        for (int j = 0; j < 4; ++j) bv[j] = (vf32)_mm512_maskz_loadu_epi16(lanes, rows[j] + s);
-#pragma GCC unroll 4
-        for (int i = 0; i < RI; ++i) {
-            const vf32 av = (vf32)_mm512_maskz_loadu_epi16(lanes, a + i * lda + s);
-#pragma GCC unroll 4
-            for (int j = 0; j < 4; ++j) acc[i][j] = PairSteps::add(acc[i][j], av, bv[j]);
-        }
-    };
-    int64_t s = 0;
-    for (; s + 32 <= k; s += 32) step(s, ~__mmask32(0));
-    if (s < k) step(s, (__mmask32(1) << (k - s)) - 1);
-#pragma GCC unroll 4
-    for (int i = 0; i < RI; ++i) gemm_sum4<float>(acc[i], t + 4 * i);
-}
-
 typedef GemmProblem<uint16_t, float> PairProblem;
-
-void pair_dot_columns(const PairProblem& p, int64_t j0, int64_t j1) {
-    float t[4 * 4];
-    for (int64_t j = j0; j < j1; j += 4) {
-        const int64_t columns = gemm_min(4, j1 - j);
-        const uint16_t* b = p.b + j * p.b_cs;
-        for (int64_t i = 0; i < p.m;) {
-            const int rows = i + 4 <= p.m ? 4 : i + 2 <= p.m ? 2 : 1;
-            const uint16_t* a = p.a + i * p.a_rs;
-            if (rows == 4)
-                pair_dots<4>(p.k, a, p.a_rs, b, p.b_cs, columns, t);
-            else if (rows == 2)
-                pair_dots<2>(p.k, a, p.a_rs, b, p.b_cs, columns, t);
-            else
-                pair_dots<1>(p.k, a, p.a_rs, b, p.b_cs, columns, t);
-            gemm_store_tile(p.out, t, 4, i, j, rows, columns, true, true);
-            i += rows;
-        }
-    }
-}
 
 bool multiply(PairProblem p, int threads) {
     typedef GemmTile<float> Tile;
@@ -134,7 +89,10 @@ bool multiply(PairProblem p, int threads) {
     if (p.m > p.n ? p.n <= kDotRows : p.out.cs != 1 && p.out.rs == 1) gemm_transpose(p);
     if (p.m * p.n < 2 * kGemmAlone / p.k) threads = 1;
     if (p.m <= kDotRows && p.a_ks == 1 && p.b_ks == 1) {
-        const auto body = [&](int64_t begin, int64_t end) { pair_dot_columns(p, begin, end); };
+        const auto body = [&](int64_t begin, int64_t end) {
+            gemm_dot_columns<float, PairSteps>(p.m, p.k, p.a, p.a_rs, p.b, p.b_cs, p.out, begin,
+                                               end);
+        };
         if (threads > 1)
             parallel_for(p.n, gemm_small_grain(p.n, 4, p.m * p.k / 2, threads), body);
         else

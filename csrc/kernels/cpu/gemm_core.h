@@ -37,7 +37,10 @@ namespace {
 // The arithmetic of one step. Others than this may see more in an element: gemm_bf16.cpp.
 template <class T>
 struct GemmSteps {
+    typedef T In;
     typedef typename Vec<T>::type vec;
+    DL_INLINE vec load(const T* p) { return vload(p); }
+    DL_INLINE vec load_n(const T* p, int64_t n) { return vload_n(p, n); }
     DL_INLINE vec spread(const T* p) { return vset1(*p); }
     DL_INLINE vec add(vec sum, vec a, vec b) { return sum + a * b; }
 };

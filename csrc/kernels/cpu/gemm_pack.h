@@ -68,7 +68,7 @@ DL_INLINE void pack_lanes(T* dst, const char* src, int64_t rows, int64_t kc, int
         for (int i = 0; i < N; ++i) {
             const T* row = reinterpret_cast<const T*>(src + i * bytes);
             if (full && kn == N)
-                r[i] = i < kRoom ? vload(row) : vec{};
+                __builtin_prefetch(row + 4 * N), r[i] = i < kRoom ? vload(row) : vec{};
             else
                 r[i] = i < gemm_min(rows, kRoom) ? vload_n(row, kn) : vec{};
         }

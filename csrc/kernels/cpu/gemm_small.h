@@ -12,119 +12,179 @@ namespace {
 
 constexpr int kFewRows = DL_VEC_BYTES == 64 ? 6 : 3;  // rows of a direct tile, 4 vectors wide
 constexpr int kSmallNarrow = 2 * DL_GEMM_MR;          // no packing of B up to so many rows of A
+constexpr int kAxpyRows = 16;                         // most rows past which B streams
 constexpr int kAxpyColumns = 512;
 
-// out[j] = sum of the lanes of acc[j], in the same order for every j.
-template <class T>
-DL_INLINE void gemm_sum4(const typename Vec<T>::type* acc, T* out) {
-    if constexpr (Vec<T>::N < 4) {
-        for (int j = 0; j < 4; ++j) out[j] = vreduce_add<T>(acc[j]);
-    } else {
-        typedef T v4 __attribute__((vector_size(4 * sizeof(T))));
-        T lanes[16];
-        for (int j = 0; j < 4; ++j) {
-            v4 part[Vec<T>::N / 4];
-            memcpy(part, acc + j, sizeof part);
-            for (int h = Vec<T>::N / 8; h > 0; h /= 2)
-                for (int i = 0; i < h; ++i) part[i] += part[i + h];
-            memcpy(lanes + 4 * j, part, sizeof(v4));
-        }
-        T columns[16];
-        transpose4<T, 4>(columns, lanes, 4);
-        for (int j = 0; j < 4; ++j)
-            out[j] = (columns[j] + columns[8 + j]) + (columns[4 + j] + columns[12 + j]);
-    }
-}
-
-// t[i * RJ + j] = sum over k of a[i][k] * b[j][k], rows lda and ldb apart.
-template <class T, int RI, int RJ>
-void gemm_dot_tile(int64_t k, const T* a, int64_t lda, const T* b, int64_t ldb, T* t) {
+// t[i] = sum of the lanes of acc[i], for C (a power of two) vectors: halves are interleaved and added
+// until one vector holds all, in an order that is the same for every i.
+template <class T, int C>
+DL_INLINE void gemm_sum_lanes(typename Vec<T>::type* acc, T* t) {
     typedef typename Vec<T>::type vec;
     constexpr int N = Vec<T>::N;
-    vec acc[RI][RJ];
-    T tail[RI][RJ];
+    if constexpr (C > N) {
+        gemm_sum_lanes<T, C / 2>(acc, t);
+        gemm_sum_lanes<T, C / 2>(acc + C / 2, t + C / 2);
+    } else {
 #pragma GCC unroll 4
-    for (int i = 0; i < RI; ++i)
-#pragma GCC unroll 4
-        for (int j = 0; j < RJ; ++j) acc[i][j] = vec{}, tail[i][j] = T(0);
-    int64_t s = 0;
-    for (; s + N <= k; s += N) {
+        for (int half = C / 2; half > 0; half /= 2)
+#pragma GCC unroll 8
+            for (int i = 0; i < half; ++i)
+                acc[i] = interleave<vec, false>(acc[i], acc[i + half]) +
+                         interleave<vec, true>(acc[i], acc[i + half]);
+        T lanes[N];
+        memcpy(lanes, acc, sizeof lanes);
+        for (int w = N / 2; w >= C; w /= 2)
+            for (int i = 0; i < w; ++i) lanes[i] += lanes[i + w];
+        memcpy(t, lanes, C * sizeof(T));
+    }
+}
+
+// t[i * RJ + j] = sum over k of a[i][k] * b[j][k] of contiguous rows, `rows` <= RI and `columns` <= RJ
+// of which count.
+template <class T, class Steps, int RI, int RJ>
+void gemm_dot_tile(int64_t k, const typename Steps::In* a, int64_t lda, int64_t rows,
+                   const typename Steps::In* b, int64_t ldb, int64_t columns, T* t) {
+    typedef typename Vec<T>::type vec;
+    constexpr int E = int(sizeof(vec) / sizeof(*a));
+    vec acc[RI * RJ];
+    int64_t at[RI], bt[RJ];  // rows beyond the last repeat it
+#pragma GCC unroll 16
+    for (int i = 0; i < RI * RJ; ++i) acc[i] = vec{};
+#pragma GCC unroll 8
+    for (int i = 0; i < RI; ++i) at[i] = gemm_min(i, rows - 1) * lda;
+#pragma GCC unroll 8
+    for (int j = 0; j < RJ; ++j) bt[j] = gemm_min(j, columns - 1) * ldb;
+    const auto step = [&](auto load) __attribute__((always_inline)) {
         vec bv[RJ];
-#pragma GCC unroll 4
-        for (int j = 0; j < RJ; ++j) bv[j] = vload(b + j * ldb + s);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
+        for (int j = 0; j < RJ; ++j) bv[j] = load(b + bt[j]);
+#pragma GCC unroll 8
         for (int i = 0; i < RI; ++i) {
-            const vec av = vload(a + i * lda + s);
+            const vec av = load(a + at[i]);
+#pragma GCC unroll 8
+            for (int j = 0; j < RJ; ++j) acc[i * RJ + j] = Steps::add(acc[i * RJ + j], av, bv[j]);
+        }
+        a += E, b += E;
+    };
+    int64_t left = k;
+    for (; left >= E; left -= E) {
+        // The rows of the next tile: so far ahead no hardware looks across the ends of rows.
+#pragma GCC unroll 8
+        for (int j = 0; j < RJ; ++j) __builtin_prefetch(b + (RJ + j) * ldb);
+        step([](const typename Steps::In* p)
+                 __attribute__((always_inline)) { return Steps::load(p); });
+    }
+    if (left > 0)
+        step([left](const typename Steps::In* p)
+                 __attribute__((always_inline)) { return Steps::load_n(p, left); });
+    gemm_sum_lanes<T, RI * RJ>(acc, t);
+}
+
+// C[i.., j..] of at most RI x 4.
+template <class T, class Steps, int RI>
+void gemm_dot_rows(int64_t k, const typename Steps::In* a, int64_t lda, int64_t i, int64_t rows,
+                   const typename Steps::In* b, int64_t ldb, int64_t j, int64_t columns,
+                   const GemmOut<T>& o, bool first, bool last) {
+    constexpr int RJ = RI == 8 ? 2 : 4;
+    T t[RI * RJ];
+    for (int64_t c = 0; c < columns; c += RJ) {
+        const int64_t count = gemm_min(RJ, columns - c);
+        gemm_dot_tile<T, Steps, RI, RJ>(k, a, lda, rows, b + c * ldb, ldb, count, t);
+        gemm_store_tile(o, t, RJ, i, j + c, rows, count, first, last);
+    }
+}
+
+// a [m, k] and b [n, k], both contiguous along k -> C[.., j0..j1]. The sum goes in blocks whose rows
+// of A stay in L1; a group of columns that stays in L2 meets all rows of A.
+template <class T, class Steps>
+void gemm_dot_columns(int64_t m, int64_t k, const typename Steps::In* a, int64_t lda,
+                      const typename Steps::In* b, int64_t ldb, const GemmOut<T>& o, int64_t j0,
+                      int64_t j1) {
+    constexpr int64_t KB = 4096 / sizeof(*a), JB = 64;
+    constexpr int kMost = DL_VEC_BYTES == 64 ? 8 : 2;
+    for (int64_t k0 = 0; k0 < k; k0 += KB) {
+        const int64_t kn = gemm_min(KB, k - k0);
+        const bool first = k0 == 0, last = k0 + kn == k;
+        for (int64_t jb = j0; jb < j1; jb += JB)
+            for (int64_t i = 0; i < m; i += kMost)
+                for (int64_t j = jb; j < gemm_min(j1, jb + JB); j += 4) {
+                    const int64_t rows = gemm_min(kMost, m - i), columns = gemm_min(4, j1 - j);
+                    const auto *ai = a + i * lda + k0, *bj = b + j * ldb + k0;
+                    if (rows > 4)
+                        gemm_dot_rows<T, Steps, kMost>(kn, ai, lda, i, rows, bj, ldb, j, columns, o,
+                                                       first, last);
+                    else if (rows > 2)
+                        gemm_dot_rows<T, Steps, kMost >= 4 ? 4 : 2>(kn, ai, lda, i, rows, bj, ldb,
+                                                                    j, columns, o, first, last);
+                    else if (rows > 1)
+                        gemm_dot_rows<T, Steps, 2>(kn, ai, lda, i, rows, bj, ldb, j, columns, o,
+                                                   first, last);
+                    else
+                        gemm_dot_rows<T, Steps, 1>(kn, ai, lda, i, rows, bj, ldb, j, columns, o,
+                                                   first, last);
+                }
+    }
+}
+
+// acc[r][i] += sum over KS steps of a[r][s] * b[s][i]: rows of b stream past R of A.
+template <class T, int R, int KS>
+DL_INLINE void gemm_axpy_steps(const T* a, int64_t rs, int64_t ks, const T* b, int64_t ldb,
+                               int64_t n, T* acc) {
+    typedef typename Vec<T>::type vec;
+    constexpr int N = Vec<T>::N;
+    vec av[R][KS];
 #pragma GCC unroll 4
-            for (int j = 0; j < RJ; ++j) acc[i][j] += av * bv[j];
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+        for (int s = 0; s < KS; ++s) av[r][s] = vset1(a[r * rs + s * ks]);
+    for (int64_t i = 0; i < n; i += N) {
+        vec bv[KS];
+#pragma GCC unroll 4
+        for (int s = 0; s < KS; ++s) {
+            __builtin_prefetch(b + (KS + s) * ldb + i);
+            bv[s] = i + N <= n ? vload(b + s * ldb + i) : vload_n(b + s * ldb + i, n - i);
+        }
+#pragma GCC unroll 4
+        for (int r = 0; r < R; ++r) {
+            vec x = vload(acc + r * kAxpyColumns + i);
+#pragma GCC unroll 4
+            for (int s = 0; s < KS; ++s) x += av[r][s] * bv[s];
+            vstore(acc + r * kAxpyColumns + i, x);
         }
     }
-    for (; s < k; ++s)
-        for (int i = 0; i < RI; ++i)
-            for (int j = 0; j < RJ; ++j) tail[i][j] += a[i * lda + s] * b[j * ldb + s];
-#pragma GCC unroll 4
-    for (int i = 0; i < RI; ++i) {
-        T sums[4];
-        if (RJ == 4)
-            gemm_sum4<T>(acc[i], sums);
+}
+template <class T, int KS>
+void gemm_axpy_rows(int64_t m, const T* a, int64_t rs, int64_t ks, const T* b, int64_t ldb,
+                    int64_t n, T* acc) {
+    for (int64_t i = 0; i < m; i += 4, a += 4 * rs, acc += 4 * kAxpyColumns) {
+        if (m - i >= 4)
+            gemm_axpy_steps<T, 4, KS>(a, rs, ks, b, ldb, n, acc);
+        else if (m - i == 3)
+            gemm_axpy_steps<T, 3, KS>(a, rs, ks, b, ldb, n, acc);
+        else if (m - i == 2)
+            gemm_axpy_steps<T, 2, KS>(a, rs, ks, b, ldb, n, acc);
         else
-            sums[0] = vreduce_add<T>(acc[i][0]);
-        for (int j = 0; j < RJ; ++j) t[i * RJ + j] = sums[j] + tail[i][j];
+            gemm_axpy_steps<T, 1, KS>(a, rs, ks, b, ldb, n, acc);
     }
 }
 
-// a [m, k] and b [n, k], both contiguous along k -> C[.., j0..j1].
+// C[.., j0..j1] from a [m, k] of any strides and b [k, n], rows contiguous: sums of a piece of each row
+// stay in L1 while B is read once, in long stretches.
 template <class T>
-void gemm_dot_columns(int64_t m, int64_t k, const T* a, int64_t lda, const T* b, int64_t ldb,
-                      const GemmOut<T>& o, int64_t j0, int64_t j1) {
-    constexpr int RI = DL_VEC_BYTES == 64 ? 4 : 2;  // 16 or 8 accumulators
-    T t[RI * 4];
-    for (int64_t j = j0; j < j1;) {
-        const bool wide = j + 4 <= j1;
-        const T* bj = b + j * ldb;
-        for (int64_t i = 0; i < m;) {
-            const int rows = i + RI <= m ? RI : i + 2 <= m ? 2 : 1;
-            const T* ai = a + i * lda;
-            if (rows == RI)
-                wide ? gemm_dot_tile<T, RI, 4>(k, ai, lda, bj, ldb, t)
-                     : gemm_dot_tile<T, RI, 1>(k, ai, lda, bj, ldb, t);
-            else if (rows == 2)
-                wide ? gemm_dot_tile<T, 2, 4>(k, ai, lda, bj, ldb, t)
-                     : gemm_dot_tile<T, 2, 1>(k, ai, lda, bj, ldb, t);
-            else
-                wide ? gemm_dot_tile<T, 1, 4>(k, ai, lda, bj, ldb, t)
-                     : gemm_dot_tile<T, 1, 1>(k, ai, lda, bj, ldb, t);
-            gemm_store_tile(o, t, wide ? 4 : 1, i, j, rows, wide ? 4 : 1, true, true);
-            i += rows;
-        }
-        j += wide ? 4 : 1;
-    }
-}
-
-// One row: C[0, j0..j1] from a [k] (stride as) and b [k, n], rows ldb apart.
-template <class T>
-void gemm_axpy_columns(int64_t k, const T* a, int64_t as, const T* b, int64_t ldb,
-                       const GemmOut<T>& o, int64_t j0, int64_t j1) {
+void gemm_axpy_columns(int64_t m, int64_t k, const T* a, int64_t rs, int64_t ks, const T* b,
+                       int64_t ldb, const GemmOut<T>& o, int64_t j0, int64_t j1) {
     constexpr int W = 4 * Vec<T>::N;
-    alignas(64) T acc[kAxpyColumns];
+    alignas(64) T acc[kAxpyRows * kAxpyColumns];
     for (int64_t j = j0; j < j1; j += kAxpyColumns) {
         const int64_t n = gemm_min(kAxpyColumns, j1 - j);
-        for (int64_t i = 0; i < n; ++i) acc[i] = T(0);
+        memset(acc, 0, size_t(m * kAxpyColumns) * sizeof(T));
+        const T* bj = b + j;
         int64_t s = 0;
-        for (; s + 4 <= k; s += 4) {
-            const T a0 = a[s * as], a1 = a[(s + 1) * as], a2 = a[(s + 2) * as],
-                    a3 = a[(s + 3) * as];
-            const T *b0 = b + s * ldb + j, *b1 = b0 + ldb, *b2 = b1 + ldb, *b3 = b2 + ldb;
-            for (int64_t i = 0; i < n; ++i)
-                acc[i] += a0 * b0[i] + a1 * b1[i] + (a2 * b2[i] + a3 * b3[i]);
-        }
-        for (; s < k; ++s) {
-            const T a0 = a[s * as];
-            const T* b0 = b + s * ldb + j;
-            for (int64_t i = 0; i < n; ++i) acc[i] += a0 * b0[i];
-        }
+        for (; s + 4 <= k; s += 4)
+            gemm_axpy_rows<T, 4>(m, a + s * ks, rs, ks, bj + s * ldb, ldb, n, acc);
+        for (; s < k; ++s) gemm_axpy_rows<T, 1>(m, a + s * ks, rs, ks, bj + s * ldb, ldb, n, acc);
         for (int64_t i = 0; i < n; i += W)
-            gemm_store_tile(o, acc + i, W, 0, j + i, 1, gemm_min(W, n - i), true, true);
+            gemm_store_tile(o, acc + i, kAxpyColumns, 0, j + i, m, gemm_min(W, n - i), true, true);
     }
 }
 
@@ -261,9 +321,9 @@ using SmallProblem = GemmProblem<T, T>;
 template <class T>
 void gemm_small_columns(SmallPath path, const SmallProblem<T>& p, int64_t j0, int64_t j1) {
     if (path == kSmallDot)
-        gemm_dot_columns(p.m, p.k, p.a, p.a_rs, p.b, p.b_cs, p.out, j0, j1);
+        gemm_dot_columns<T, GemmSteps<T>>(p.m, p.k, p.a, p.a_rs, p.b, p.b_cs, p.out, j0, j1);
     else if (path == kSmallAxpy)
-        gemm_axpy_columns(p.k, p.a, p.a_ks, p.b, p.b_ks, p.out, j0, j1);
+        gemm_axpy_columns(p.m, p.k, p.a, p.a_rs, p.a_ks, p.b, p.b_ks, p.out, j0, j1);
     else if (path == kSmallRows)
         gemm_rows_columns(p.m, p.k, p.a, p.a_rs, p.b, p.b_ks, p.out, j0, j1);
     else
@@ -353,7 +413,10 @@ SmallPath small_path(const SmallProblem<T>& p) {
     if (columns && !rows) return p.m <= 2 || p.k >= 16 * Vec<T>::N ? kSmallDot : kSmallNone;
     if (columns && p.m == 1 && p.n == 1) return kSmallDot;
     if (!rows) return kSmallNone;
-    return p.m == 1 ? kSmallAxpy : p.m <= kFewRows ? kSmallDirect : kSmallRows;
+    // B beyond the caches is best read in long stretches, whatever that costs in L1.
+    const bool streams = p.n >= 4 * Vec<T>::N && (p.m <= 4 || p.k * p.n >= (int64_t(1) << 20));
+    if (p.m == 1 || (streams && p.m <= kAxpyRows)) return kSmallAxpy;
+    return p.m <= kFewRows ? kSmallDirect : kSmallRows;
 }
 
 }  // namespace
