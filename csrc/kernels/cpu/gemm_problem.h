@@ -65,8 +65,8 @@ dl_status gemm_batches(const dl_gemm_args& g, const F& multiply) {
     const int threads = dl_num_threads();
     const int64_t work = gemm_max(1, g.m * g.n * gemm_max(1, g.k));
     int failed = 0;
-    if (g.batch >= threads && g.batch > 1 && threads > 1 && g.batch > kGemmAlone / work) {
-        parallel_for(g.batch, gemm_div_up(kGemmAlone / 4, work), [&](int64_t begin, int64_t end) {
+    if (g.batch >= threads && g.batch > 1 && threads > 1 && g.batch > kGemmAlone / 8 / work) {
+        parallel_for(g.batch, gemm_div_up(kGemmAlone / 16, work), [&](int64_t begin, int64_t end) {
             for (int64_t z = begin; z < end; ++z)
                 if (!multiply(z, 1)) __atomic_store_n(&failed, 1, __ATOMIC_RELAXED);
         });

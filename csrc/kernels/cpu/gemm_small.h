@@ -12,7 +12,8 @@ namespace {
 
 constexpr int kFewRows = DL_VEC_BYTES == 64 ? 6 : 3;  // rows of a direct tile, 4 vectors wide
 constexpr int kSmallNarrow = 2 * DL_GEMM_MR;          // no packing of B up to so many rows of A
-constexpr int kAxpyRows = 16;                         // most rows past which B streams
+constexpr bool kMaskedTails = DL_VEC_BYTES == 64;
+constexpr int kAxpyRows = 16;  // most rows past which B streams
 constexpr int kAxpyColumns = 512;
 
 // t[i] = sum of the lanes of acc[i], for C (a power of two) vectors: halves are interleaved and added
@@ -189,10 +190,10 @@ void gemm_axpy_columns(int64_t m, int64_t k, const T* a, int64_t rs, int64_t ks,
 }
 
 // t [R, V vectors] = a @ b over k steps: element (i, k) of a at a[i * rs + k * ks], rows of b ldb
-// apart.
+// apart. With one vector only `lanes` of it are there, where masks come free.
 template <class T, int R, int V>
-void gemm_direct_tile(int64_t k, const T* a, int64_t rs, int64_t ks, const T* b, int64_t ldb, T* t,
-                      int64_t ldt) {
+void gemm_direct_tile(int64_t k, const T* a, int64_t rs, int64_t ks, const T* b, int64_t ldb,
+                      int64_t lanes, T* t) {
     typedef typename Vec<T>::type vec;
     constexpr int N = Vec<T>::N;
     vec acc[R][V];
@@ -205,7 +206,7 @@ void gemm_direct_tile(int64_t k, const T* a, int64_t rs, int64_t ks, const T* b,
 #pragma GCC unroll 4
         for (int v = 0; v < V; ++v) {
             __builtin_prefetch(b + 8 * ldb + v * N);  // rows may lie pages apart: help the hardware
-            bv[v] = vload(b + v * N);
+            bv[v] = V == 1 && kMaskedTails ? vload_n(b, lanes) : vload(b + v * N);
         }
 #pragma GCC unroll 8
         for (int i = 0; i < R; ++i) {
@@ -217,24 +218,20 @@ void gemm_direct_tile(int64_t k, const T* a, int64_t rs, int64_t ks, const T* b,
 #pragma GCC unroll 8
     for (int i = 0; i < R; ++i)
 #pragma GCC unroll 4
-        for (int v = 0; v < V; ++v) vstore(t + i * ldt + v * N, acc[i][v]);
+        for (int v = 0; v < V; ++v) vstore(t + (i * V + v) * N, acc[i][v]);
 }
 
 template <class T>
-using GemmDirect = void (*)(int64_t, const T*, int64_t, int64_t, const T*, int64_t, T*, int64_t);
+using GemmDirect = void (*)(int64_t, const T*, int64_t, int64_t, const T*, int64_t, int64_t, T*);
 template <class T, int V>
 struct GemmDirects {
-    static constexpr GemmDirect<T> at[7] = {nullptr,
-                                            gemm_direct_tile<T, 1, V>,
-                                            gemm_direct_tile<T, 2, V>,
-                                            gemm_direct_tile<T, 3, V>,
-                                            gemm_direct_tile < T,
-                                            kFewRows >= 4 ? 4 : 3,
-                                            V >,
-                                            gemm_direct_tile < T,
-                                            kFewRows >= 5 ? 5 : 3,
-                                            V >
-                                            , gemm_direct_tile < T, kFewRows >= 6 ? 6 : 3, V > };
+    static constexpr int kMost = V == 1 ? 2 * kFewRows : kFewRows;
+    template <int R>
+    static constexpr GemmDirect<T> rows = gemm_direct_tile < T,
+                                   R <= kMost ? R : kMost, V > ;
+    static constexpr GemmDirect<T> at[13] = {nullptr,  rows<1>,  rows<2>, rows<3>, rows<4>,
+                                             rows<5>,  rows<6>,  rows<7>, rows<8>, rows<9>,
+                                             rows<10>, rows<11>, rows<12>};
 };
 
 // The last n < N columns of B, padded with zeros: a whole vector would read past the end.
@@ -254,7 +251,6 @@ void gemm_direct_columns(int64_t m, int64_t k, const T* a, int64_t rs, int64_t k
     constexpr int N = Vec<T>::N, W = 4 * N;
     constexpr int64_t KB = 256;  // steps whose pages of B the TLB remembers for the next tile
     alignas(64) T tile[kFewRows * W], edge[KB * N];
-    const int64_t groups = gemm_div_up(m, kFewRows);
     for (int64_t k0 = 0; k0 < k; k0 += KB) {
         const int64_t kn = gemm_min(KB, k - k0);
         for (int64_t j = j0; j < j1;) {
@@ -262,15 +258,17 @@ void gemm_direct_columns(int64_t m, int64_t k, const T* a, int64_t rs, int64_t k
             if (nr < W && nr > N) nr = N;
             const T* bt = b + k0 * ldb + j;
             int64_t bs = ldb;
-            if (nr < N) {
+            if (nr < N && !kMaskedTails) {
                 gemm_pad_columns(edge, bt, ldb, kn, nr);
                 bt = edge, bs = N;
             }
-            const auto kernels = nr == W ? GemmDirects<T, 4>::at : GemmDirects<T, 1>::at;
+            const bool wide = nr == W;
+            const auto kernels = wide ? GemmDirects<T, 4>::at : GemmDirects<T, 1>::at;
+            const int64_t groups = gemm_div_up(m, wide ? kFewRows : 2 * kFewRows);
             for (int64_t g = 0, i = 0; g < groups; ++g) {
                 const int64_t mr = (m - i) / (groups - g);  // rows spread evenly over the groups
-                kernels[mr](kn, a + i * rs + k0 * ks, rs, ks, bt, bs, tile, W);
-                gemm_store_tile(o, tile, W, i, j, mr, nr, k0 == 0, k0 + kn == k);
+                kernels[mr](kn, a + i * rs + k0 * ks, rs, ks, bt, bs, nr, tile);
+                gemm_store_tile(o, tile, wide ? W : N, i, j, mr, nr, k0 == 0, k0 + kn == k);
                 i += mr;
             }
             j += nr;
@@ -416,7 +414,7 @@ SmallPath small_path(const SmallProblem<T>& p) {
     // B beyond the caches is best read in long stretches, whatever that costs in L1.
     const bool streams = p.n >= 4 * Vec<T>::N && (p.m <= 4 || p.k * p.n >= (int64_t(1) << 20));
     if (p.m == 1 || (streams && p.m <= kAxpyRows)) return kSmallAxpy;
-    return p.m <= kFewRows ? kSmallDirect : kSmallRows;
+    return p.m <= kFewRows || p.n <= Vec<T>::N ? kSmallDirect : kSmallRows;
 }
 
 }  // namespace
