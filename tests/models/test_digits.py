@@ -29,7 +29,6 @@ NETS: list[tuple[str, dict[str, Any], int]] = [
     ("lenet5_modern", {}, 32),
     ("alexnet", SMALL_ALEXNET, 32),
     ("vgg11_bn", {"widths": (16, 32, 32, 64, 64), "hidden": 64, "dropout": 0.2}, 32),
-    ("nin_cifar", {"width": 0.25, "dropout": 0.2}, 32),
     ("googlenet", {"width": 0.25, "dropout_aux": 0.3}, 48),
     ("bn_inception", {"width": 0.25}, 48),
 ]
