@@ -59,9 +59,12 @@ def run(args: argparse.Namespace) -> int:
     found = record.document(args.suite, machine.facts(args.vs))
     rounds = 1 if args.quick else 5
     found["peaks"] = {str(n): machine.peaks(n, rounds) for n in args.threads}
-    for row in suites.load(args.suite).rows(options):
-        print(runner.line(row, found["peaks"].get(str(row["threads"]), {})), flush=True)
-        found["rows"].append(row)
+    try:
+        for row in suites.load(args.suite).rows(options):
+            print(runner.line(row, found["peaks"].get(str(row["threads"]), {})), flush=True)
+            found["rows"].append(row)
+    except KeyboardInterrupt:  # what was measured until then is kept
+        print("interrupted")
     print(report.summary_line(found["rows"]))
     out = args.out
     if args.save and out is None:

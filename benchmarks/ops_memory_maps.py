@@ -351,7 +351,11 @@ def reductions() -> Iterator[Row]:
         (index_input((1 << 20,), 1 << 30),),
     )
     yield Row(
-        "reduce", "argsort dim=0", call_of(lambda lib, x: lib.argsort(x, 0)), (Input((1000, 1000)),)
+        "reduce",
+        "argsort dim=0",
+        call_of(lambda lib, x: lib.argsort(x, 0)),
+        (Input((1000, 1000)),),
+        check=False,  # equal values may come in any order
     )
     yield Row(
         "reduce",

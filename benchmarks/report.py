@@ -20,9 +20,9 @@ HEAD = """# Benchmarks
 Both libraries work in turns in one process, on the same data and with the same number of threads; a
 ratio is the median over rounds of deeplite's time over the peer's time in the same round, so below
 1 means that deeplite is faster. Where torch may keep its tensors in two orders the peer is the
-faster of them. Every result is compared with float64 first, by the rule of the tests. This page is
-written by `python -m benchmarks report` from `benchmarks/results/`; `python -m benchmarks run SUITE
---save` makes such a file, `python -m benchmarks list` tells the suites.
+faster of them. Results are compared with float64 by the rule of the tests; each section tells how
+many rows were. `python -m benchmarks report` writes this page from `benchmarks/results/`, and
+`python -m benchmarks run SUITE --save` writes those; `python -m benchmarks list` tells the suites.
 """
 
 
@@ -85,6 +85,8 @@ def section(suite: str, document: dict[str, Any], images: Path) -> str:
     else:
         worst = sorted(compared, key=lambda r: -r["ratio"]["median"])[:WORST]
         lines += ["The slowest beside the peer:", "", table(worst, document["peaks"])]
+    judged = sum(r["check"] is not None for r in rows)
+    lines += ["", f"Compared with float64: {judged} of {len(rows)} rows."]
     wrong = [r["work"] for r in rows if r["check"] and not r["check"]["ok"]]
     if wrong:
         lines += ["", "Outside their error bound: " + ", ".join(wrong) + "."]

@@ -78,7 +78,7 @@ def take_turns(
 
     Args:
         sides: what to call; the first is ours.
-        seconds: stop after about this long, after at least 5 rounds (quick: 3).
+        seconds: stop after about this long, after at least 5 rounds (3 if they take far longer).
         quick: three rounds of the shortest samples.
         before: called with a side's name before each of its samples, outside the timed part.
         steady: the sides use several threads (see above).
@@ -104,11 +104,12 @@ def take_turns(
                     before(name)
                 if steady and not quick:
                     wait_until_idle()
-                    warm_up(sides[name])
+                    if counts[name] > 1:  # a long call settles by itself
+                        warm_up(sides[name])
                 rounds[name].append(sample(sides[name], counts[name]))
-            if number < least:
-                continue
-            if time.perf_counter() - began > seconds or (number >= 9 and settled(rounds, names)):
+            limit = seconds if number >= least else 3 * seconds
+            over = number >= 3 and not quick and time.perf_counter() - began > limit
+            if over or (number >= 9 and settled(rounds, names)):
                 break
     finally:
         if collecting:
