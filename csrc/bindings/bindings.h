@@ -23,6 +23,7 @@ void bind_index(Api& api);
 void bind_join(Api& api);
 void bind_random(Api& api);
 void bind_optim(Api& api);
+void bind_image(Api& api);
 
 // interop.cpp: shares the array's memory.
 Tensor from_numpy(py::handle array, bool need_writable);

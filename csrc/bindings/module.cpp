@@ -34,4 +34,5 @@ PYBIND11_MODULE(_C, m) {
     bind_join(api);
     bind_random(api);
     bind_optim(api);
+    bind_image(api);
 }

@@ -21,6 +21,7 @@ struct dl_loss_table;
 struct dl_index_table;
 struct dl_random_table;
 struct dl_optim_table;
+struct dl_image_table;
 
 typedef enum dl_copy_kind {
     DL_HOST_TO_DEVICE,
@@ -57,6 +58,7 @@ typedef struct dl_backend {
     const struct dl_index_table* index;
     const struct dl_random_table* random;
     const struct dl_optim_table* optim;
+    const struct dl_image_table* image;
 } dl_backend;
 
 // The one symbol a plug-in exports. Returns null when it cannot serve a host of that ABI version or

@@ -14,6 +14,7 @@
 #include "kernels/cpu_backend.h"
 #include "kernels/elementwise.h"
 #include "kernels/gemm.h"
+#include "kernels/image.h"
 #include "kernels/index.h"
 #include "kernels/loss.h"
 #include "kernels/norm.h"
@@ -41,6 +42,7 @@ struct TableSet {
     dl_index_table index;
     dl_random_table random;
     dl_optim_table optim;
+    dl_image_table image;
     FamilyTables tables = {};
 };
 
@@ -83,6 +85,7 @@ const FamilyTables& tables_of(int i) {
     merge(&set.tables.index, &set.index, fast.index, plain.index);
     merge(&set.tables.random, &set.random, fast.random, plain.random);
     merge(&set.tables.optim, &set.optim, fast.optim, plain.optim);
+    merge(&set.tables.image, &set.image, fast.image, plain.image);
     set.built = true;
     return set.tables;
 }
@@ -126,6 +129,7 @@ dl_backend backend = {
     .index = nullptr,
     .random = nullptr,
     .optim = nullptr,
+    .image = nullptr,
 };
 
 template <class T>
@@ -146,6 +150,7 @@ void use(int i) {
     store(backend.index, t.index);
     store(backend.random, t.random);
     store(backend.optim, t.optim);
+    store(backend.image, t.image);
     current_isa = i;
 }
 

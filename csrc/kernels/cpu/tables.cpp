@@ -14,6 +14,7 @@ const dl_loss_table* loss_table();
 const dl_index_table* index_table();
 const dl_random_table* random_table();
 const dl_optim_table* optim_table();
+const dl_image_table* image_table();
 
 void collect(FamilyTables* t) {
     t->elementwise = elementwise_table();
@@ -27,6 +28,7 @@ void collect(FamilyTables* t) {
     t->index = index_table();
     t->random = random_table();
     t->optim = optim_table();
+    t->image = image_table();
 }
 
 }  // namespace deeplite::cpu::DL_ISA

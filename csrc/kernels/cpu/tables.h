@@ -17,6 +17,7 @@ struct FamilyTables {
     const dl_index_table* index;
     const dl_random_table* random;
     const dl_optim_table* optim;
+    const dl_image_table* image;
 };
 
 }  // namespace deeplite::cpu
