@@ -56,9 +56,9 @@ typedef struct dl_image_table {
     dl_status (*blur)(const dl_blur_args*);
     // y = clamp(scale[c] * x + shift[c]) to [0, top], u8 truncated; top 255 for u8, 1 for f32.
     dl_status (*linear)(const dl_image_args*, const float* scale, const float* shift);
-    // c = 3. y = clamp(factor * x + (1 - factor) * gray(x)), gray = .2989 r + .587 g + .114 b
+    // c = 3. y = clamp(factor * x + rest * gray(x)), gray = .2989 r + .587 g + .114 b
     // (truncated for u8).
-    dl_status (*gray_blend)(const dl_image_args*, float factor);
+    dl_status (*gray_blend)(const dl_image_args*, float factor, float rest);
     // c = 3. Hue turned by `turns` (1 is the whole circle) in HSV space.
     dl_status (*hue)(const dl_image_args*, float turns);
     // mean[n] of gray(x); c = 3 or 1 (gray already).

@@ -111,11 +111,14 @@ struct Axis {
     dl_resample_axis args() const { return {taps, start.data(), weight.data()}; }
 };
 
-Axis nearest_axis(int64_t in, int64_t out, double offset) {
+// running: positions are running sums, as Pillow's are; ties then fall to the same side.
+Axis nearest_axis(int64_t in, int64_t out, double offset, bool running = false) {
     Axis a(in, out, 1);
     const double scale = double(in) / double(out);
-    for (int64_t i = 0; i < out; ++i) {
-        const int64_t from = std::min(int64_t(std::floor((double(i) + offset) * scale)), in - 1);
+    double sum = offset * scale;
+    for (int64_t i = 0; i < out; ++i, sum += scale) {
+        const double at = running ? sum : (double(i) + offset) * scale;
+        const int64_t from = std::min(int64_t(std::floor(at)), in - 1);
         a.window(i, from, in)[from] = 1;
     }
     return a;
@@ -160,6 +163,7 @@ Axis interpolating_axis(bool bicubic, int64_t in, int64_t out) {
 Axis axis_of(const std::string& filter, bool antialias, int64_t in, int64_t out) {
     if (filter == "nearest") return nearest_axis(in, out, 0);
     if (filter == "nearest-exact") return nearest_axis(in, out, 0.5);
+    if (filter == "nearest-running") return nearest_axis(in, out, 0.5, true);
     if (!antialias && (filter == "bilinear" || filter == "bicubic"))
         return interpolating_axis(filter == "bicubic", in, out);
     for (const Filter& f : kFilters)
@@ -270,7 +274,8 @@ Tensor image_gray_blend(const Tensor& x, double factor) {
     Picture p("gray_blend", x);
     check_rgb("gray_blend", p);
     Tensor y = p.output();
-    run("gray_blend", p.x, &dl_image_table::gray_blend, &p.args, float(factor));
+    run("gray_blend", p.x, &dl_image_table::gray_blend, &p.args, float(factor),
+        float(1.0 - factor));
     return y;
 }
 

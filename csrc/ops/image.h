@@ -8,7 +8,7 @@
 
 namespace deeplite {
 
-// Filters: nearest, nearest-exact, bilinear, bicubic, box, hamming, lanczos. With antialias the filter is
+// Filters: nearest, nearest-exact, nearest-running (Pillow's), bilinear, bicubic, box, hamming, lanczos. With antialias the filter is
 // stretched when the picture shrinks (Pillow's rule; bicubic then has a = -0.5, otherwise -0.75).
 Tensor image_resize(const Tensor& x, int64_t height, int64_t width, const std::string& filter,
                     bool antialias);

@@ -73,8 +73,8 @@ inline float kept(uint8_t, float gray) { return float(int32_t(gray)); }
 inline float kept(float, float gray) { return gray; }
 
 template <class T>
-dl_status gray_blend(const dl_image_args& m, float factor) {
-    const float rest = float(1.0 - double(factor)), top = top_of(T());
+dl_status gray_blend(const dl_image_args& m, float factor, float rest) {
+    const float top = top_of(T());
     return for_pixel_blocks<T>(m, [&](const T* x, T* y, int64_t n) {
         Colours p;
         p.read(x, n);
@@ -165,8 +165,8 @@ void fill_image_pixels(dl_image_table* t) {
     t->linear = [](const dl_image_args* m, const float* scale, const float* shift) {
         return by_type(m, linear<uint8_t>, linear<float>, scale, shift);
     };
-    t->gray_blend = [](const dl_image_args* m, float factor) {
-        return by_type(m, gray_blend<uint8_t>, gray_blend<float>, factor);
+    t->gray_blend = [](const dl_image_args* m, float factor, float rest) {
+        return by_type(m, gray_blend<uint8_t>, gray_blend<float>, factor, rest);
     };
     t->hue = [](const dl_image_args* m, float turns) {
         return by_type(m, hue<uint8_t>, hue<float>, turns);

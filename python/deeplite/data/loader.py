@@ -15,6 +15,7 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
+from . import _random
 from .collate import default_collate, default_convert
 from .dataset import IterableDataset
 from .sampler import BatchSampler, RandomSampler, SequentialSampler, draw_seed
@@ -60,8 +61,8 @@ class DataLoader:
         drop_last: leave out a last batch that is not full.
         timeout: seconds to wait for a worker's batch, 0 for ever.
         worker_init_fn: called in each worker with its number first.
-        generator: source of the order and of the workers' seeds; the same seed gives the same
-            batches, whatever the number of workers.
+        generator: source of the order, of the workers' seeds and of what random transforms draw;
+            the same seed gives the same batches, whatever the number of workers.
         prefetch_factor: batches prepared ahead for each worker, 2 by default.
         pin_memory, pin_memory_device, multiprocessing_context, persistent_workers, in_order:
             accepted for torch's signature; batches always come in order.
@@ -174,16 +175,17 @@ class DataLoader:
     def __iter__(self) -> Iterator[Any]:
         # Drawn without workers too, so that their number does not change the order of samples.
         seed = draw_seed(self.generator)
-        return self._serial() if self.num_workers == 0 else _Workers(self, seed)
+        return self._serial(seed) if self.num_workers == 0 else _Workers(self, seed)
 
-    def _serial(self) -> Iterator[Any]:
+    def _serial(self, seed: int) -> Iterator[Any]:
         fetch = self._fetcher()
-        for index in self._index_sampler:
+        for number, index in enumerate(self._index_sampler):
             try:
-                batch = fetch(index)
+                with _random.batch(seed, number):
+                    made = fetch(index)
             except _EndOfStream:
                 return
-            yield batch
+            yield made
 
     def _fetcher(self) -> Callable[[Any], Any]:
         """A function from an index (or a list of them) to a batch; one for each worker."""
@@ -248,6 +250,7 @@ class _Workers:
         n = loader.num_workers
         self.tasks: list[queue.SimpleQueue[Any]] = [queue.SimpleQueue() for _ in range(n)]
         self.results: list[queue.SimpleQueue[Any]] = [queue.SimpleQueue() for _ in range(n)]
+        self.given = 0  # how many tasks so far
         self.ended = [False] * n  # streams that are exhausted
         self.waiting: list[int] = []  # workers in the order of the tasks they were given
         self.turn = 0
@@ -255,6 +258,7 @@ class _Workers:
             _Worker(
                 loader,
                 WorkerInfo(i, n, seed + i, loader.dataset),
+                seed,
                 self.tasks[i],
                 self.results[i],
                 self.stop,
@@ -282,7 +286,8 @@ class _Workers:
             return
         while self.ended[self.turn]:
             self.turn = (self.turn + 1) % len(self.tasks)
-        self.tasks[self.turn].put(index)
+        self.tasks[self.turn].put((self.given, index))
+        self.given += 1
         self.waiting.append(self.turn)
         self.turn = (self.turn + 1) % len(self.tasks)
 
@@ -335,6 +340,7 @@ class _Worker(threading.Thread):
         self,
         loader: DataLoader,
         info: WorkerInfo,
+        seed: int,
         tasks: queue.SimpleQueue[Any],
         results: queue.SimpleQueue[Any],
         stop: threading.Event,
@@ -342,7 +348,7 @@ class _Worker(threading.Thread):
         self.tasks, self.stop_event = tasks, stop
         super().__init__(
             target=_work,
-            args=(loader, info, tasks, results, stop),
+            args=(loader, info, seed, tasks, results, stop),
             name=f"deeplite-data-{info.id}",
             daemon=True,
         )
@@ -366,6 +372,7 @@ def _stop_all() -> None:
 def _work(
     loader: DataLoader,
     info: WorkerInfo,
+    seed: int,
     tasks: queue.SimpleQueue[Any],
     results: queue.SimpleQueue[Any],
     stop: threading.Event,
@@ -383,12 +390,14 @@ def _work(
 
     del loader  # an abandoned pass must be collected although its workers wait here
     while True:
-        index = tasks.get()
-        if stop.is_set():
+        task = tasks.get()
+        if stop.is_set() or task is None:
             return
+        number, index = task
         result: Any
         try:
-            result = fetch(index)
+            with _random.batch(seed, number):
+                result = fetch(index)
         except _EndOfStream as end:
             result = end
         except BaseException as error:

@@ -4,6 +4,7 @@
 num_classes=10)``; ``models.list_models()`` tells what there is.
 """
 
+from deeplite.models._weights import *
 from deeplite.models.alexnet import *
 from deeplite.models.convnext import *
 from deeplite.models.densenet import *

@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 
 from deeplite import nn
 
+from ._weights import load_weights
+
 __all__ = ["ModelInfo", "build", "get_model", "get_model_builder", "info", "list_models"]
 
 M = TypeVar("M", bound=nn.Module)
@@ -64,7 +66,7 @@ def register(
     def builder(*, weights: Weights | None = None, progress: bool = True, **options: Any) -> M:
         model = make(**options)
         if weights is not None:
-            _load(model, weights)
+            load_weights(model, weights, replace_head="num_classes" in options)
         return model
 
     made = getattr(make, "func", make).__name__
@@ -80,12 +82,6 @@ def register(
     )
     _models[name] = ModelInfo(name, family, parameters, multiply_adds, input_size, paper, builder)
     return builder
-
-
-def _load(model: nn.Module, weights: Weights) -> None:
-    import deeplite
-
-    model.load_state_dict(deeplite.load(weights))
 
 
 def info(name: str) -> ModelInfo:
@@ -115,7 +111,9 @@ def build(
     Args:
         name: one of :func:`list_models`.
         num_classes: how many scores an image gets; the paper's number when None.
-        weights: a file to load, or None for fresh ones.
+        weights: a file to load (safetensors, or torch's .pth), or None for fresh ones. With
+            ``num_classes`` given, a head for another number of classes keeps its fresh values;
+            see :func:`load_weights`.
         options: handed to the architecture's class, see there.
 
     Raises:

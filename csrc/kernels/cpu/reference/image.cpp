@@ -166,8 +166,7 @@ dl_status linear(const dl_image_args& m, const float* scale, const float* shift)
 }
 
 template <class T>
-dl_status gray_blend(const dl_image_args& m, float factor) {
-    const float rest = float(1.0 - double(factor));
+dl_status gray_blend(const dl_image_args& m, float factor, float rest) {
     return for_pixels<T>(m, [&](const T* x, T* y) {
         const float other = rest * float(gray(x));
         for (int c = 0; c < 3; ++c) y[c] = T(clamp(factor * float(x[c]) + other, top_of(T())));
@@ -253,8 +252,9 @@ const dl_image_table* image_table() {
             return for_type(m->dtype,
                             [&](auto t) { return linear<decltype(t)>(*m, scale, shift); });
         },
-        [](const dl_image_args* m, float factor) {
-            return for_type(m->dtype, [&](auto t) { return gray_blend<decltype(t)>(*m, factor); });
+        [](const dl_image_args* m, float factor, float rest) {
+            return for_type(m->dtype,
+                            [&](auto t) { return gray_blend<decltype(t)>(*m, factor, rest); });
         },
         [](const dl_image_args* m, float turns) {
             return for_type(m->dtype, [&](auto t) { return hue<decltype(t)>(*m, turns); });
