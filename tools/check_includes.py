@@ -40,7 +40,7 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 # Packages that `import deeplite` may pull in; others only inside functions (training extras), and
 # torch nowhere but in the side-by-side comparison of the demo.
 RUNTIME_PACKAGES = {"numpy", "safetensors", "deeplite"}
-OPTIONAL_PACKAGES = {"rich", "matplotlib", "sklearn"}
+OPTIONAL_PACKAGES = {"rich", "matplotlib", "sklearn", "PIL", "scipy"}
 TORCH_ALLOWED = re.compile(r"^python/deeplite/(_?demo\w*|__main__)(/|\.py$)")
 
 

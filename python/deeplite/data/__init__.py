@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import transforms
+from . import datasets, transforms
 from .collate import default_collate, default_convert
 from .dataset import (
     ChainDataset,
@@ -40,6 +40,7 @@ __all__ = [
     "TensorDataset",
     "WeightedRandomSampler",
     "WorkerInfo",
+    "datasets",
     "default_collate",
     "default_convert",
     "get_worker_info",
