@@ -108,7 +108,7 @@ class RandomCrop(Transform):
         self, size: int | Sequence[int], padding: int | Sequence[int] | None = None,
         pad_if_needed: bool = False, fill: Any = 0, padding_mode: str = "constant",
     ) -> None:  # fmt: skip
-        self.size, self.padding, self.pad_if_needed = F._pair(size), padding, pad_if_needed
+        self.size, self.padding, self.pad_if_needed = F.pair(size), padding, pad_if_needed
         self.fill, self.padding_mode = fill, padding_mode
 
     @staticmethod
@@ -149,7 +149,7 @@ class RandomResizedCrop(Transform):
         ratio: Sequence[float] = (3.0 / 4.0, 4.0 / 3.0),
         interpolation: InterpolationMode = BILINEAR, antialias: bool | None = True,
     ) -> None:  # fmt: skip
-        self.size = F._pair(size)
+        self.size = F.pair(size)
         self.scale = _range("RandomResizedCrop", tuple(scale), 0.0)
         self.ratio = _range("RandomResizedCrop", tuple(ratio), 0.0)
         self.interpolation, self.antialias = interpolation, antialias

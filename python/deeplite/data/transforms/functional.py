@@ -12,8 +12,7 @@ their input alone. The work is done by the core, without the interpreter's lock.
 
 from __future__ import annotations
 
-import enum
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,17 @@ import deeplite
 from deeplite import _C, Tensor
 
 from ._geometry import affine_matrix, expanded_size, in_pixels, perspective_matrix
+from ._pictures import (
+    Fill,
+    InterpolationMode,
+    Picture,
+    fills,
+    get_dimensions,
+    get_image_size,
+    pair,
+    run,
+    to_image,
+)
 
 __all__ = [
     "InterpolationMode", "adjust_brightness", "adjust_contrast", "adjust_hue", "adjust_saturation",
@@ -31,108 +41,6 @@ __all__ = [
     "rgb_to_grayscale", "rotate", "shift_channels", "solarize", "ten_crop", "to_grayscale",
     "to_image", "to_tensor", "vflip",
 ]  # fmt: skip
-
-
-class InterpolationMode(enum.Enum):
-    """How a picture is looked at between its pixels."""
-
-    NEAREST = "nearest"
-    NEAREST_EXACT = "nearest-exact"
-    BILINEAR = "bilinear"
-    BICUBIC = "bicubic"
-    BOX = "box"
-    HAMMING = "hamming"
-    LANCZOS = "lanczos"
-
-
-Picture = Any  # an array, a Pillow image or a tensor
-Fill = float | Sequence[float] | None
-
-
-# ---------------------------------------------------------------------- kinds of pictures
-
-
-def to_image(pic: Picture) -> np.ndarray | Tensor:
-    """The picture as an array or tensor: Pillow images are turned into arrays ``[H, W]`` (gray) or
-    ``[H, W, C]``.
-
-    Raises:
-        TypeError: it is no picture.
-        ValueError: it has the wrong number of dimensions.
-    """
-    if isinstance(pic, Tensor):
-        if pic.dim() < 2:
-            raise ValueError(f"a picture is a tensor [..., C, H, W], got shape {tuple(pic.shape)}")
-        return pic
-    if not isinstance(pic, np.ndarray):
-        if not hasattr(pic, "convert"):
-            raise TypeError(
-                "a picture is a Pillow image, an array [H, W, C] or a tensor [C, H, W], got "
-                f"{type(pic).__name__}"
-            )
-        if pic.mode not in ("L", "RGB", "RGBA"):
-            pic = pic.convert("L" if pic.mode in ("1", "I;16", "I", "F") else "RGB")
-        pic = np.asarray(pic)
-    if pic.ndim not in (2, 3):
-        raise ValueError(f"a picture is an array [H, W] or [H, W, C], got shape {pic.shape}")
-    return pic
-
-
-def _run(
-    name: str, pic: Picture, work: Callable[[Tensor], Tensor], by_plane: bool = True
-) -> np.ndarray | Tensor:
-    """``work`` on pixels [N, H, W, C] and the result in the form of ``pic``. by_plane: channels do
-    not matter, so that the planes of a tensor are pictures of one channel each."""
-    image = to_image(pic)
-    if str(image.dtype).rpartition(".")[2] not in ("uint8", "float32"):
-        raise TypeError(f"{name}: expected uint8 or float32, got {image.dtype}")
-    if isinstance(image, np.ndarray):
-        flat = image[..., None] if image.ndim == 2 else image
-        if any(s < 0 for s in flat.strides):
-            flat = np.ascontiguousarray(flat)
-        made = work(_C.from_numpy(flat)).numpy()
-        return made[..., 0] if image.ndim == 2 and made.shape[-1] == 1 else made
-    with deeplite.no_grad():
-        *lead, height, width = image.shape
-        if by_plane or image.dim() == 2:
-            made_t = work(image.reshape(-1, height, width, 1))
-            return made_t.reshape(*lead, *made_t.shape[1:3])
-        pixels = image.reshape(-1, *image.shape[-3:]).permute(0, 2, 3, 1)
-        made_t = work(pixels).permute(0, 3, 1, 2)
-        return made_t.reshape(*lead[:-1], *made_t.shape[1:]).contiguous()
-
-
-def get_dimensions(img: Picture) -> list[int]:
-    """``[channels, height, width]``"""
-    image = to_image(img)
-    if isinstance(image, Tensor):
-        return [int(image.shape[-3]) if image.dim() > 2 else 1, *map(int, image.shape[-2:])]
-    return [image.shape[2] if image.ndim == 3 else 1, *image.shape[:2]]
-
-
-def get_image_size(img: Picture) -> list[int]:
-    """``[width, height]``"""
-    _, height, width = get_dimensions(img)
-    return [width, height]
-
-
-def _pair(size: Any) -> tuple[int, int]:
-    if isinstance(size, int):
-        return size, size
-    values = [int(v) for v in size]
-    if len(values) not in (1, 2):
-        raise ValueError(f"a size is one number or two (height, width), got {size}")
-    return values[0], values[-1]
-
-
-def _fill(fill: Fill, image: Picture, channels: int) -> list[float]:
-    """The fill for each channel that the kernel sees, checked."""
-    values = [0.0] if fill is None else [float(fill)] if isinstance(fill, (int, float)) else None
-    if values is None:
-        values = [float(v) for v in fill]  # type: ignore[union-attr]
-        if len(values) not in (1, channels):
-            raise ValueError(f"fill has {len(values)} entries for a picture of {channels} channels")
-    return values
 
 
 # ---------------------------------------------------------------------- to tensors and numbers
@@ -214,7 +122,7 @@ def _output_size(size: Any, height: int, width: int, max_size: int | None) -> tu
     if not isinstance(size, int) and len(size) == 2:
         if max_size is not None:
             raise ValueError("resize: max_size needs a size of one number (the shorter edge)")
-        return _pair(size)
+        return pair(size)
     if not isinstance(size, int) and len(size) != 1:
         raise ValueError(f"resize: a size is one number or two (height, width), got {size}")
     short = size if isinstance(size, int) else int(size[0])
@@ -251,7 +159,7 @@ def resize(
     if mode.startswith("nearest") and not is_tensor:
         mode = "nearest-running"
     smooth = bool(antialias) or not is_tensor
-    return _run("resize", img, lambda x: _C._image_resize(x, rows, columns, mode, smooth))
+    return run("resize", img, lambda x: _C._image_resize(x, rows, columns, mode, smooth))
 
 
 def crop(img: Picture, top: int, left: int, height: int, width: int) -> Any:
@@ -269,7 +177,7 @@ def crop(img: Picture, top: int, left: int, height: int, width: int) -> Any:
 
 def center_crop(img: Picture, output_size: int | Sequence[int]) -> Any:
     """The middle of the picture; zeros around where it is smaller than that."""
-    height, width = _pair(output_size)
+    height, width = pair(output_size)
     image = to_image(img)
     _, rows, columns = get_dimensions(image)
     if width > columns or height > rows:
@@ -292,7 +200,7 @@ def resized_crop(
 
 def five_crop(img: Picture, size: int | Sequence[int]) -> tuple[Any, ...]:
     """The four corners (top left, top right, bottom left, bottom right) and the middle."""
-    height, width = _pair(size)
+    height, width = pair(size)
     _, rows, columns = get_dimensions(img)
     if width > columns or height > rows:
         raise ValueError(f"five_crop: {height} x {width} is larger than the {rows} x {columns}")
@@ -372,7 +280,7 @@ def _pad_array(
         out = np.pad(array, width, mode=mode)  # type: ignore[call-overload]
     else:
         count = 1 if channels is None else array.shape[channels]
-        values = np.asarray(_fill(fill, array, count), dtype=array.dtype)
+        values = np.asarray(fills(fill, array, count), dtype=array.dtype)
         shape = (array.shape[0] + sum(sides[:2]), array.shape[1] + sum(sides[2:]), *array.shape[2:])
         out = np.empty(shape, array.dtype)
         out[...] = values
@@ -389,9 +297,9 @@ def _warp(
     mode = InterpolationMode(interpolation).value
     if mode not in ("nearest", "bilinear"):
         raise ValueError(f"{name}: NEAREST or BILINEAR, got {interpolation}")
-    values = _fill(fill, img, get_dimensions(img)[0])
+    values = fills(fill, img, get_dimensions(img)[0])
     entries = [float(v) for v in np.asarray(matrix).reshape(-1)]
-    return _run(
+    return run(
         name, img, lambda x: _C._image_warp(x, entries, height, width, mode == "bilinear", values),
         by_plane=len(values) == 1,
     )  # fmt: skip
@@ -471,8 +379,8 @@ def elastic_transform(
     positions = displacement[0].to(deeplite.float32) * half
     positions[..., 0] += deeplite.arange(width, dtype=deeplite.float32)
     positions[..., 1] += deeplite.arange(height, dtype=deeplite.float32).unsqueeze(1)
-    values = _fill(fill, img, get_dimensions(img)[0])
-    return _run(
+    values = fills(fill, img, get_dimensions(img)[0])
+    return run(
         "elastic_transform", img,
         lambda x: _C._image_warp_map(x, positions, mode == "bilinear", values),
         by_plane=len(values) == 1,
@@ -507,7 +415,7 @@ def gaussian_blur(
     if len(sigmas) != 2 or any(s <= 0 for s in sigmas):
         raise ValueError(f"gaussian_blur: sigma must be positive, got {sigma}")
     rows, columns = (gaussian_weights(k, s) for k, s in zip(sizes, sigmas))
-    return _run("gaussian_blur", img, lambda x: _C._image_blur(x, rows, columns))
+    return run("gaussian_blur", img, lambda x: _C._image_blur(x, rows, columns))
 
 
 def _channels(name: str, img: Picture, allowed: tuple[int, ...] = (1, 3)) -> int:
@@ -521,7 +429,7 @@ def _channels(name: str, img: Picture, allowed: tuple[int, ...] = (1, 3)) -> int
 
 
 def _linear(name: str, img: Picture, scale: Sequence[float], shift: Sequence[float]) -> Any:
-    return _run(
+    return run(
         name, img, lambda x: _C._image_linear(x, list(scale), list(shift)),
         by_plane=len(scale) == len(shift) == 1,
     )  # fmt: skip
@@ -551,7 +459,7 @@ def adjust_contrast(img: Picture, contrast_factor: float) -> Any:
             return _C._image_linear(x, [factor], [(1.0 - factor) * mean])
         return deeplite.stack([work(one) for one in x])
 
-    return _run("adjust_contrast", img, work, by_plane=False)
+    return run("adjust_contrast", img, work, by_plane=False)
 
 
 def adjust_saturation(img: Picture, saturation_factor: float) -> Any:
@@ -560,7 +468,7 @@ def adjust_saturation(img: Picture, saturation_factor: float) -> Any:
     if _channels("adjust_saturation", img) == 1:
         return to_image(img)
     work = _C._image_gray_blend
-    return _run("adjust_saturation", img, lambda x: work(x, factor), by_plane=False)
+    return run("adjust_saturation", img, lambda x: work(x, factor), by_plane=False)
 
 
 def adjust_hue(img: Picture, hue_factor: float) -> Any:
@@ -569,7 +477,7 @@ def adjust_hue(img: Picture, hue_factor: float) -> Any:
         raise ValueError(f"adjust_hue: the factor must be in -0.5 .. 0.5, got {hue_factor}")
     if _channels("adjust_hue", img) == 1:
         return to_image(img)
-    return _run("adjust_hue", img, lambda x: _C._image_hue(x, float(hue_factor)), by_plane=False)
+    return run("adjust_hue", img, lambda x: _C._image_hue(x, float(hue_factor)), by_plane=False)
 
 
 def rgb_to_grayscale(img: Picture, num_output_channels: int = 1) -> Any:
@@ -585,7 +493,7 @@ def rgb_to_grayscale(img: Picture, num_output_channels: int = 1) -> Any:
         flat = gray[..., None] if gray.ndim == 2 else gray
         return np.repeat(flat, 3, axis=2)
     last = num_output_channels
-    return _run(
+    return run(
         "rgb_to_grayscale", img, lambda x: _C._image_gray_blend(x, 0.0)[..., :last], by_plane=False
     )
 
