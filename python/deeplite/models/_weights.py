@@ -51,6 +51,7 @@ def read_state_dict(weights: str | os.PathLike[str] | Mapping[str, Any]) -> dict
         OSError: it cannot be read.
 
     Example:
+        >>> from deeplite import models
         >>> state = {"state_dict": {"module.weight": deeplite.ones(2)}, "epoch": 3}
         >>> list(models.read_state_dict(state))
         ['weight']
@@ -110,6 +111,7 @@ def load_weights(
         RuntimeError: the file is damaged or hostile; or entries do not fit: they are listed by key.
 
     Example:
+        >>> from deeplite import models
         >>> net = nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 2))
         >>> state = nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 5)).state_dict()
         >>> models.load_weights(net, state, replace_head=True).mismatched
