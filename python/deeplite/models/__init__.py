@@ -10,8 +10,8 @@ from deeplite.models.alexnet import *
 from deeplite.models.convnext import *
 from deeplite.models.densenet import *
 from deeplite.models.efficientnet import *
-from deeplite.models.fractalnet import *
 from deeplite.models.ensemble import *
+from deeplite.models.fractalnet import *
 from deeplite.models.googlenet import *
 from deeplite.models.inception import *
 from deeplite.models.inception_v4 import *
