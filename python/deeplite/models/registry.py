@@ -11,8 +11,6 @@ from typing import Any, TypeVar
 
 from deeplite import nn
 
-from ._weights import load_weights
-
 __all__ = ["ModelInfo", "build", "get_model", "get_model_builder", "info", "list_models"]
 
 M = TypeVar("M", bound=nn.Module)
@@ -66,6 +64,8 @@ def register(
     def builder(*, weights: Weights | None = None, progress: bool = True, **options: Any) -> M:
         model = make(**options)
         if weights is not None:
+            from deeplite.models._weights import load_weights
+
             load_weights(model, weights, replace_head="num_classes" in options)
         return model
 
