@@ -141,6 +141,9 @@ PyObject* call(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* k
             why = cat("argument '", o.params[size_t(bad)].text, "' must be ",
                       o.spec.types[size_t(bad)], ", not ", type_name(slots[bad]));
         }
+    } catch (const BadDevice& e) {
+        PyErr_SetString(PyExc_RuntimeError, cat(*f.name, ": ", e.what()).c_str());
+        return nullptr;
     } catch (...) {
         translate_exception();
         return nullptr;

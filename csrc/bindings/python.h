@@ -39,8 +39,11 @@ PyObject* wrap_as(PyTypeObject* type, const Tensor& t);  // a new object of a su
 PyObject* dtype_object(DType t);                  // borrowed
 bool dtype_from_object(PyObject* o, DType& out);  // deeplite.dtype, or Python's float, int, bool
 PyObject* device_object(Device d);                // new reference
-bool device_from_object(PyObject* o,
-                        Device& out);  // deeplite.device or a string; throws on unknown names
+// deeplite.device or a string; throws BadDevice on unknown names, to which the caller adds its own.
+bool device_from_object(PyObject* o, Device& out);
+struct BadDevice : Error {
+    using Error::Error;
+};
 PyObject* size_object(const Dims& d);  // new deeplite.Size
 void init_types(py::module_& m);
 

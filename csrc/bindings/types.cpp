@@ -157,7 +157,13 @@ PyObject* device_object(Device d) { return py::cast(d).release().ptr(); }
 
 bool device_from_object(PyObject* o, Device& out) {
     if (PyUnicode_Check(o)) {
-        out = parse_device(PyUnicode_AsUTF8(o));
+        const char* text = PyUnicode_AsUTF8(o);
+        if (!text) throw py::error_already_set();
+        try {
+            out = parse_device(text);
+        } catch (const Error& e) {
+            throw BadDevice(e.what());
+        }
         return true;
     }
     if (!py::isinstance<Device>(o)) return false;

@@ -220,7 +220,7 @@ ScatterCall prepare_scatter(const char* op, const Tensor& self, int64_t dim, con
 
 Tensor expand_value(const Tensor& self, const Tensor& index, const Tensor& value) {
     if (value.dim() || !value.impl()->wrapped_number) return value;
-    return expand(cast(value, self.dtype()), index.shape());
+    return expand(to_device(cast(value, self.dtype()), self.device()), index.shape());
 }
 
 template <class F>

@@ -136,7 +136,9 @@ Tensor quantile(const Tensor& input, const Tensor& q_in, std::optional<int64_t> 
                 const std::string& interpolation, bool ignore_nan) {
     const char* op = ignore_nan ? "nanquantile" : "quantile";
     check_floating(op, input);
-    Tensor q = q_in.impl()->wrapped_number ? cast(q_in, input.dtype()) : q_in;
+    Tensor q =
+        q_in.impl()->wrapped_number ? to_device(cast(q_in, input.dtype()), input.device()) : q_in;
+    check_same_device(op, {&input, &q});
     check<TypeError>(q.dtype() == input.dtype(), op, ": q has dtype ", q.dtype(), ", input ",
                      input.dtype(), "; they must agree");
     check<ShapeError>(q.dim() <= 1, op, ": q must be a number or one-dimensional, got shape ",
@@ -152,12 +154,10 @@ Tensor quantile(const Tensor& input, const Tensor& q_in, std::optional<int64_t> 
     int64_t n = x.shape().back();
     check<Error>(input.numel() > 0, op, ": no elements to reduce in input ", input.shape());
     Tensor flat_q = reshape(q, {q.numel()});
+    Tensor outside = logical_or(any(lt(flat_q, num(0))), any(gt(flat_q, num(1))));
     check<ValueError>(
-        !load_int(
-            cast_raw(logical_or(any(lt(flat_q, num(0))), any(gt(flat_q, num(1)))), DType::Int64)
-                .raw(),
-            DType::Int64),
-        op, ": q must lie in [0, 1]");
+        !load_int(to_device_raw(cast_raw(outside, DType::Int64), Device{}).raw(), DType::Int64), op,
+        ": q must lie in [0, 1]");
 
     Tensor sorted = sort(x, -1)[0];
     Tensor nan = ne(x, x);

@@ -495,7 +495,7 @@ CASES = [
     OpCase("nn.functional.embedding_bag", embedding_bags, embedding_bag_errors, half=False,
            skip={"gradgradcheck": "torch has none", **READS}),
     OpCase("nn.functional.one_hot", one_hots, one_hot_errors, dtypes=("int64",), grad=False,
-           exact=True, skip={**READS, "backend": "its zeros are made on the host"}),
+           exact=True, skip=READS),
     OpCase("sort", sorts, sort_errors, dtypes=NUMERIC, exact=True),
     OpCase("sort", stable_sorts, variant="stable", dtypes=NUMERIC, exact=True, grad=False),
     OpCase("sort", nan_sorts, variant="nan", exact=True, grad=False),

@@ -156,20 +156,8 @@ CASES = [
     OpCase(
         "mode", modes, empty_errors, exact=True, skip={"gradcheck": "a step away there is no tie"}
     ),
-    OpCase(
-        "quantile",
-        quantiles,
-        quantile_errors,
-        half=False,
-        skip={"backend": "its weights are computed on the host"},
-    ),
-    OpCase(
-        "nanquantile",
-        quantiles,
-        quantile_errors,
-        half=False,
-        skip={"backend": "its weights are computed on the host"},
-    ),
+    OpCase("quantile", quantiles, quantile_errors, half=False),
+    OpCase("nanquantile", quantiles, quantile_errors, half=False),
     OpCase("cumsum", typed_scans, dim_errors, k=length),
     OpCase("cumsum", int_scans, variant="int", dtypes=(*INTEGRAL, "bool"), grad=False),
     OpCase("cumprod", cumprods, dim_errors, k=length),

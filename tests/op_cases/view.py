@@ -135,7 +135,12 @@ COPIES = [
             Sample(make((3, 4), low=0, high=9), "cpu", T("float16")),
             Sample(make((3, 4), low=0, high=9), make((2,), "float64", grad=False)),
         ],
-        None,
+        lambda: [
+            Error("RuntimeError", "to: .*float32x", make(2), "float32x"),
+            Error("RuntimeError", "to: .*float32x", make(2), dtype=T("int32"), device="float32x"),
+            Error("TypeError", "to", make(2), 3.5),
+            Error("TypeError", "to", make(2), dtype="float32"),
+        ],
         dtypes=ALL,
         exact=True,
         skip={
