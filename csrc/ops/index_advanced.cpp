@@ -68,6 +68,9 @@ Plan make_plan(const char* op, const Tensor& x, const TensorList& indices) {
         plan.dims.push_back(int64_t(d));
         plan.indices.push_back(flat[d]);
     }
+    for (int64_t d : plan.dims)  // also where nothing is left to read or write
+        check<IndexError>(x.shape()[int(d)] > 0 || checked_numel(block, op) == 0, op,
+                          ": an index is out of bounds for dimension ", d, " with size 0");
     // Neighbouring indexed dimensions are replaced where they stand; separated ones move to the
     // front.
     bool adjacent =

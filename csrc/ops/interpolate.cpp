@@ -209,7 +209,10 @@ Request resolve_size(const Tensor& x, std::vector<int64_t> size, std::vector<dou
         for (size_t i = 0; i < n; ++i) {
             check<ValueError>(scale[i] > 0 && std::isfinite(scale[i]),
                               "interpolate: scale_factor must be positive, got ", scale[i]);
-            size.push_back(int64_t(std::floor(double(x.shape()[int(i) + 2]) * scale[i])));
+            const double out = std::floor(double(x.shape()[int(i) + 2]) * scale[i]);
+            check<ShapeError>(out < 0x1p62, "interpolate: scale_factor ", scale[i],
+                              " makes a dimension of ", x.shape(), " too large");
+            size.push_back(int64_t(out));
         }
     if (recompute) scale.clear();
     for (size_t i = 0; i < n; ++i)
@@ -282,6 +285,12 @@ Tensor interpolate(const Tensor& x, const std::vector<int64_t>& size,
     bool align = align_corners.value_or(false),
          moves_only = mode == "nearest" || mode == "nearest-exact";
     Tensor y = x;
+    Dims shape(x.shape().data(), 2);
+    for (int64_t n : r.size) shape.push_back(n);
+    bool large = false;
+    for (int64_t n : r.size) large = large || n > int64_t(1) << 24;
+    if (large && x.numel() > 0)
+        empty(shape, x.dtype(), x.device(), "interpolate");  // fails before large tables are made
     std::vector<TapsRef> taps;
     for (int i = 0; i < x.dim() - 2; ++i) {
         Axis a{x.shape()[i + 2], r.size[size_t(i)], 0};

@@ -50,6 +50,13 @@ Tensor combinations(const Tensor& x, int64_t r, bool with_replacement) {
     check<Error>(r >= 0, "combinations: r must not be negative, got ", r);
     if (r == 0) return empty({0}, x.dtype(), x.device());
     int64_t n = x.numel();
+    check<Error>(r < int64_t(1) << 24, "combinations: r is too large, got ", r);
+    double count = 1;  // n (or n + r - 1) over r
+    for (int64_t i = 0; i < r && count > 0 && count < 0x1p62; ++i)
+        count *= std::max(0.0, double(with_replacement ? n + i : n - i)) / double(i + 1);
+    check<ShapeError>(count < 0x1p62, "combinations: too many of ", r, " out of ", n);
+    if (count * double(r) > 0x1p30)  // is there room for them?
+        empty({int64_t(count), r}, DType::Int64, Device{}, "combinations");
     std::vector<int64_t> pick, all;
     for (int64_t i = 0; i < r; ++i) pick.push_back(with_replacement ? 0 : i);
     bool more = with_replacement ? n > 0 : r <= n;

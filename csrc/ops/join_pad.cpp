@@ -435,8 +435,14 @@ Tensor triangle_indices(bool upper, int64_t rows, int64_t cols, int64_t offset, 
                  " and ", cols);
     check<TypeError>(dtype == DType::Int64 || dtype == DType::Int32, op,
                      ": dtype must be int64 or int32, got ", dtype);
+    offset = std::clamp(offset, -rows, cols);
+    // The rows that have elements, and, before gigabytes of indices, whether there is room for them.
+    const int64_t begin = upper ? 0 : std::max<int64_t>(0, -offset),
+                  end = upper ? std::min(rows, std::max<int64_t>(0, cols - offset)) : rows;
+    if (begin < end && double(end - begin) * double(cols) > 0x1p30)
+        empty({end - begin, cols}, DType::Int64, Device{}, op);
     std::vector<int64_t> r, c;
-    for (int64_t i = 0; i < rows; ++i) {
+    for (int64_t i = begin; i < end; ++i) {
         int64_t lo = upper ? std::clamp<int64_t>(i + offset, 0, cols) : 0;
         int64_t hi = upper ? cols : std::clamp<int64_t>(i + offset + 1, 0, cols);
         for (int64_t j = lo; j < hi; ++j) {

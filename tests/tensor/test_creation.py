@@ -97,6 +97,41 @@ BAD: dict[str, tuple[Callable[[Any], Any], Any, str]] = {
 }
 
 
+ENORMOUS: dict[str, Callable[[Any], Any]] = {
+    "empty": lambda w: w.empty(2**62, 4),
+    "arange": lambda w: w.arange(0, 1e18),
+    "repeat": lambda w: w.ones(4).repeat(2**40, 2**40),
+    "tile": lambda w: w.ones(2).tile((2**62,)),
+    "eye": lambda w: w.eye(2**33),
+    "one_hot": lambda w: w.nn.functional.one_hot(w.tensor([2**50])),
+    "bincount": lambda w: w.bincount(w.tensor([2**60])),
+    "tril_indices": lambda w: w.tril_indices(2**40, 2**40),
+    "triu_indices": lambda w: w.triu_indices(2**40, 2**40, -(2**62)),
+    "combinations": lambda w: w.combinations(w.ones(2**20), r=5),
+    "interpolate": lambda w: w.nn.functional.interpolate(w.ones(1, 1, 2), scale_factor=1e15),
+    "interpolate_more": lambda w: w.nn.functional.interpolate(w.ones(1, 1, 2), scale_factor=1e30),
+    "pad": lambda w: w.nn.functional.pad(w.ones(2), (2**62, 2**62)),
+}
+
+
+@pytest.mark.parametrize("name", ENORMOUS)
+@pytest.mark.skipif(lib.__name__ == "torch", reason="our exceptions")
+def test_enormous_results_are_refused_at_once(name: str) -> None:
+    before = lib.memory_stats()["allocated_bytes"]
+    with pytest.raises((lib.ShapeError, MemoryError, RuntimeError)):
+        ENORMOUS[name](lib)
+    assert lib.memory_stats()["allocated_bytes"] <= before + 2**23
+
+
+def test_triangles_of_few_rows() -> None:
+    for where in (lib, torch):
+        assert tuple(where.triu_indices(2**20, 1).shape) == (2, 1)
+        assert where.tril_indices(4, 3, -2).tolist() == [[2, 3, 3], [0, 0, 1]]
+        assert where.triu_indices(4, 3, 1).tolist() == [[0, 0, 1], [1, 2, 2]]
+        assert where.triu_indices(2, 2, -5).tolist() == [[0, 0, 1, 1], [0, 1, 0, 1]]
+        assert tuple(where.tril_indices(3, 3, -7).shape) == (2, 0)
+
+
 @pytest.mark.parametrize("name", BAD)
 @pytest.mark.skipif(lib.__name__ == "torch", reason="our messages")
 def test_bad_arguments(name: str) -> None:
