@@ -7,6 +7,7 @@ import io
 import json
 import os
 import struct
+import threading
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -184,6 +185,18 @@ def test_a_failed_save_leaves_the_old_file(tmp_path: Path, monkeypatch: Any) -> 
 def test_a_full_disk_is_an_os_error() -> None:
     with pytest.raises(OSError), open("/dev/full", "wb", buffering=0) as file:
         deeplite.save({"v": deeplite.ones(100000)}, file)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_pipe_is_written_into_and_stays_one(tmp_path: Path) -> None:
+    pipe, read = tmp_path / "pipe", []
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: read.append(pipe.read_bytes()), daemon=True)
+    reader.start()
+    deeplite.save({"v": 2}, pipe)
+    assert pipe.is_fifo()
+    reader.join(timeout=30)
+    assert deeplite.load(io.BytesIO(read[0])) == {"v": 2}
 
 
 def test_replaces_what_a_link_points_to(tmp_path: Path) -> None:

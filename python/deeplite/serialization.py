@@ -68,7 +68,12 @@ def save(obj: Any, f: str | os.PathLike[str] | IO[bytes]) -> None:
     if hasattr(f, "write"):
         _write(f, header, tensors)
         return
-    _replace(Path(os.path.realpath(os.fspath(f))), header, tensors)
+    path = Path(os.path.realpath(os.fspath(f)))
+    if path.exists() and not (path.is_file() or path.is_dir()):  # a pipe, a device: written into
+        with open(path, "wb") as file:
+            _write(file, header, tensors)
+        return
+    _replace(path, header, tensors)
 
 
 def _replace(path: Path, header: bytes, tensors: list[Tensor]) -> None:
