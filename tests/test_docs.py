@@ -12,7 +12,9 @@ import sys
 from pathlib import Path
 
 import deeplite
+import numpy as np
 import pytest
+from deeplite import _docs
 
 ROOT = Path(__file__).resolve().parent.parent
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
@@ -38,6 +40,42 @@ def test_docstring_examples(name: str, tmp_path: Path, monkeypatch: pytest.Monke
     }
     results = doctest.testmod(module, optionflags=FLAGS, report=False, extraglobs=names)
     assert results.failed == 0, f"{results.failed} examples of {name} fail (output above)"
+
+
+def native_functions() -> dict[str, object]:
+    """What `deeplite`, its linalg and its Tensor offer that is implemented natively, by its own
+    name (aliases have that of the original)."""
+    places = (deeplite, deeplite.linalg, deeplite.Tensor)
+    kind = type(deeplite.add)
+    found = [getattr(place, name) for place in places for name in dir(place) if name[0] != "_"]
+    return {f.__name__: f for f in found if isinstance(f, kind)}
+
+
+NATIVE = native_functions()
+
+
+@pytest.mark.parametrize("name", sorted(NATIVE))
+def test_native_functions_are_described(name: str) -> None:
+    documentation = NATIVE[name].__doc__ or ""
+    names = {"deeplite": deeplite, "dl": deeplite, "np": np}
+    test = doctest.DocTestParser().get_doctest(documentation, names, name, None, None)
+    assert test.examples, "no example"
+    sentence = documentation.split("\n\n")[1]
+    assert sentence.endswith((".", ":")) or "\n" in sentence, sentence
+    report: list[str] = []
+    doctest.DocTestRunner(optionflags=FLAGS).run(test, out=report.append)
+    assert not report, "".join(report)
+
+
+def test_every_text_is_of_a_function() -> None:
+    described = [
+        name
+        for family in _docs.FAMILIES
+        for name in importlib.import_module(f"deeplite._docs.{family}").DOCS
+    ]
+    assert len(described) == len(set(described))
+    others = {"register_hook", "register_post_accumulate_grad_hook", "get_rng_state"}
+    assert set(described) - set(NATIVE) <= others
 
 
 def test_there_are_examples() -> None:

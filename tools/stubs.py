@@ -236,7 +236,7 @@ def value_type(value: Any) -> str:
 
 def generate() -> str:
     bound: dict[str, dict[str, list[Signature]]] = {}
-    for place, name, overloads, _doc in _C._signatures():
+    for place, name, overloads in _C._signatures():
         bound.setdefault(place, {})[name] = overloads
     properties = dict(_C._properties())
 

@@ -185,9 +185,11 @@ void bind_nodes(py::module_& m) {
 }
 
 void bind_modes(py::module_& m) {
-    m.def("is_grad_enabled", &grad_enabled);
+    m.def("is_grad_enabled", &grad_enabled, "Whether operations are recorded in this thread.");
     m.def("_set_grad_enabled", [](bool on) { return std::exchange(t_grad_state.enabled, on); });
-    m.def("is_inference_mode_enabled", [] { return t_grad_state.inference; });
+    m.def(
+        "is_inference_mode_enabled", [] { return t_grad_state.inference; },
+        "Whether this thread is in inference_mode.");
     m.def("_set_inference", [](bool on) { return std::exchange(t_grad_state.inference, on); });
     m.def("_anomaly_enabled", &anomaly_enabled);
     m.def("_set_anomaly_enabled", &set_anomaly_enabled);

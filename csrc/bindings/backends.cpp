@@ -47,14 +47,8 @@ void bind_backends(Api& api) {
     m.def("load", &load_backend, py::arg("path"));
     m.def("names", &backend_names);
 
-    api.fn(
-        "get_num_threads()", +[] { return int64_t(dl_num_threads()); },
-        "How many threads kernels may use. The default is the smaller of the affinity mask and "
-        "the\n"
-        "control group's quota, unless DEEPLITE_NUM_THREADS or OMP_NUM_THREADS says otherwise.");
-    api.fn("set_num_threads(n)", &set_num_threads,
-           "Lets kernels use n threads, 1 to 1024, from the next one on. Results do not depend on "
-           "it.");
+    api.fn("get_num_threads()", +[] { return int64_t(dl_num_threads()); });
+    api.fn("set_num_threads(n)", &set_num_threads);
 }
 
 }  // namespace deeplite

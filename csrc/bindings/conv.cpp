@@ -28,17 +28,6 @@ Tensor conv_transpose_of(const Tensor& x, const Tensor& w, const Bias& bias, con
                           dilation);
 }
 
-constexpr const char* kConvDoc =
-    "Cross-correlation: y[n, k, o] = bias[k] + sum over c, r of weight[k, c, r] * "
-    "input[n, c, o * stride - padding + r * dilation].\n\n"
-    "input [N, C, ...] or [C, ...], weight [K, C/groups, ...], bias [K]. padding may be \"valid\" "
-    "or "
-    "\"same\" (stride 1). Raises ShapeError when channels, ranks or sizes do not fit.";
-constexpr const char* kTransposeDoc =
-    "Transposed convolution, the gradient of a convolution's input: weight [C, K/groups, ...]; "
-    "sizes "
-    "(in - 1) * stride - 2 * padding + dilation * (kernel - 1) + output_padding + 1.";
-
 Dims dims_of(const std::vector<int64_t>& sizes) { return Dims(sizes.data(), int(sizes.size())); }
 
 // What deeplite.backends.conv is made of.
@@ -73,23 +62,21 @@ void bind_settings(py::module_ m) {
 
 void bind_conv(Api& api) {
 #define DL_CONV_ARGS "(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1)"
-    api.fn("conv1d" DL_CONV_ARGS, &conv_of<1>, kConvDoc);
+    api.fn("conv1d" DL_CONV_ARGS, &conv_of<1>);
     api.fn("conv1d" DL_CONV_ARGS, &conv_named<1>);
-    api.fn("conv2d" DL_CONV_ARGS, &conv_of<2>, kConvDoc);
+    api.fn("conv2d" DL_CONV_ARGS, &conv_of<2>);
     api.fn("conv2d" DL_CONV_ARGS, &conv_named<2>);
-    api.fn("conv3d" DL_CONV_ARGS, &conv_of<3>, kConvDoc);
+    api.fn("conv3d" DL_CONV_ARGS, &conv_of<3>);
     api.fn("conv3d" DL_CONV_ARGS, &conv_named<3>);
 #undef DL_CONV_ARGS
 #define DL_CONV_ARGS \
     "(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1)"
-    api.fn("conv_transpose1d" DL_CONV_ARGS, &conv_transpose_of<1>, kTransposeDoc);
-    api.fn("conv_transpose2d" DL_CONV_ARGS, &conv_transpose_of<2>, kTransposeDoc);
-    api.fn("conv_transpose3d" DL_CONV_ARGS, &conv_transpose_of<3>, kTransposeDoc);
+    api.fn("conv_transpose1d" DL_CONV_ARGS, &conv_transpose_of<1>);
+    api.fn("conv_transpose2d" DL_CONV_ARGS, &conv_transpose_of<2>);
+    api.fn("conv_transpose3d" DL_CONV_ARGS, &conv_transpose_of<3>);
 #undef DL_CONV_ARGS
-    api.nn("unfold(input, kernel_size, dilation=1, padding=0, stride=1)", &unfold_blocks,
-           "Sliding blocks as columns: [N, C, H, W] -> [N, C * R * S, blocks].");
-    api.nn("fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1)", &fold_blocks,
-           "Sums columns [N, C * R * S, blocks] back into an image [N, C, *output_size].");
+    api.nn("unfold(input, kernel_size, dilation=1, padding=0, stride=1)", &unfold_blocks);
+    api.nn("fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1)", &fold_blocks);
     bind_settings(api.module.def_submodule("_conv"));
 }
 

@@ -26,7 +26,6 @@ struct Function {
     PyObject_HEAD vectorcallfunc vectorcall;
     std::vector<Overload>* overloads;
     std::string* name;
-    std::string* doc;
 };
 PyTypeObject* function_type = nullptr;
 
@@ -162,7 +161,14 @@ PyObject* get_doc(PyObject* self, void*) {
     auto* f = reinterpret_cast<Function*>(self);
     std::string doc;
     for (const Overload& o : *f->overloads) doc += o.text + " -> " + o.spec.result + "\n";
-    return PyUnicode_FromString((doc + (f->doc->empty() ? "" : "\n" + *f->doc)).c_str());
+    try {
+        py::object text = py::module_::import("deeplite._docs").attr("text")(*f->name);
+        if (!text.is_none()) doc += "\n" + text.cast<std::string>();
+    } catch (py::error_already_set& e) {
+        e.restore();
+        return nullptr;
+    }
+    return PyUnicode_FromStringAndSize(doc.data(), Py_ssize_t(doc.size()));
 }
 PyObject* repr(PyObject* self) {
     return PyUnicode_FromFormat("<built-in function %s>",
@@ -243,11 +249,10 @@ Function* new_function(std::string name) {
     f->vectorcall = call;
     f->overloads = new std::vector<Overload>;
     f->name = new std::string(std::move(name));
-    f->doc = new std::string;
     return f;
 }
 
-// [(place, name, [(return type, [(parameter, type, default or None, kind)])], doc)] for the stub generator.
+// [(place, name, [(return type, [(parameter, type, default or None, kind)])])] for the stub generator.
 py::list signatures() {
     py::list all;
     for (const Registered& r : registry()) {
@@ -264,7 +269,7 @@ py::list signatures() {
             }
             overloads.append(py::make_tuple(o.spec.result, params));
         }
-        all.append(py::make_tuple(r.place, r.name, overloads, *r.function->doc));
+        all.append(py::make_tuple(r.place, r.name, overloads));
     }
     return all;
 }
@@ -274,7 +279,7 @@ py::list signatures() {
 Api::Api(py::module_& m)
     : module(m), nn_module(m.def_submodule("_nn")), linalg_module(m.def_submodule("_linalg")) {}
 
-void Api::add(int places, const char* signature, bind::FunctionSpec spec, const char* doc) {
+void Api::add(int places, const char* signature, bind::FunctionSpec spec) {
     std::string name(signature, std::string_view(signature).find('('));
     struct Target {
         int bit;
@@ -296,15 +301,11 @@ void Api::add(int places, const char* signature, bind::FunctionSpec spec, const 
             continue;  // an overload of a shared object was added already
         if (existing) {
             existing->overloads->push_back(overload);
-            if (*doc && existing->doc->empty()) *existing->doc = doc;
             shared = existing;
             continue;
         }
         Function* f = shared ? shared : new_function(name);
-        if (!shared) {
-            f->overloads->push_back(overload);
-            *f->doc = doc;
-        }
+        if (!shared) f->overloads->push_back(overload);
         shared = f;
         registry().push_back({t.place, name, f});
         if (PyObject_SetAttrString(t.owner, name.c_str(), reinterpret_cast<PyObject*>(f)) < 0)

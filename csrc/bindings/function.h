@@ -268,26 +268,26 @@ class __attribute__((visibility("hidden"))) Api {
     explicit Api(py::module_& m);
 
     // Signature: "name(input, dim=None, *, dtype=None)"; "*size" collects positional arguments into one Dims.
-    // Defaults are Python expressions. `doc` is the docstring (the signature is put in front of it).
+    // Defaults are Python expressions. The docstring stands in python/deeplite/_docs.
     template <class F>
-    void fn(const char* signature, F f, const char* doc = "") {  // deeplite.name
-        add(kFunction, signature, bind::erase(f), doc);
+    void fn(const char* signature, F f) {  // deeplite.name
+        add(kFunction, signature, bind::erase(f));
     }
     template <class F>
-    void method(const char* signature, F f, const char* doc = "") {  // Tensor.name
-        add(kMethod, signature, bind::erase(f), doc);
+    void method(const char* signature, F f) {  // Tensor.name
+        add(kMethod, signature, bind::erase(f));
     }
     template <class F>
-    void both(const char* signature, F f, const char* doc = "") {
-        add(kFunction | kMethod, signature, bind::erase(f), doc);
+    void both(const char* signature, F f) {
+        add(kFunction | kMethod, signature, bind::erase(f));
     }
     template <class F>
-    void nn(const char* signature, F f, const char* doc = "") {  // deeplite._C._nn.name
-        add(kNn, signature, bind::erase(f), doc);
+    void nn(const char* signature, F f) {  // deeplite._C._nn.name
+        add(kNn, signature, bind::erase(f));
     }
     template <class F>
-    void linalg(const char* signature, F f, const char* doc = "") {  // deeplite.linalg.name
-        add(kLinalg, signature, bind::erase(f), doc);
+    void linalg(const char* signature, F f) {  // deeplite.linalg.name
+        add(kLinalg, signature, bind::erase(f));
     }
     // Another name for what is already there: alias("multiply", "mul").
     void alias(const char* name, const char* existing);
@@ -300,7 +300,7 @@ class __attribute__((visibility("hidden"))) Api {
 
  private:
     enum Place { kFunction = 1, kMethod = 2, kNn = 4, kLinalg = 8 };
-    void add(int places, const char* signature, bind::FunctionSpec spec, const char* doc);
+    void add(int places, const char* signature, bind::FunctionSpec spec);
 };
 
 void init_functions(py::module_& m);  // the callable type, and _signatures() for the stub generator

@@ -93,30 +93,24 @@ Tensor tensordot_python(const Tensor& a, const Tensor& b, py::object dims) {
 }
 
 void bind_products(Api& api) {
-    api.both("mm(input, mat2)", &mm, "Product of two matrices [m, k] and [k, n].");
-    api.both("bmm(input, mat2)", &bmm,
-             "Products of the matrices of two batches [z, m, k] and [z, k, n].");
-    api.both("matmul(input, other)", &matmul,
-             "Matrix product over the last two dimensions; the others broadcast. Vectors count as "
-             "a row (left) or a "
-             "column (right).");
+    api.both("mm(input, mat2)", &mm);
+    api.both("bmm(input, mat2)", &bmm);
+    api.both("matmul(input, other)", &matmul);
     api.linalg("matmul(input, other)", &matmul);
-    api.both("mv(input, vec)", &mv, "Product of a matrix [m, k] and a vector [k].");
-    api.both("dot(input, tensor)", &dot, "Sum of the products of two vectors.");
+    api.both("mv(input, vec)", &mv);
+    api.both("dot(input, tensor)", &dot);
     api.both("vdot(input, other)", &dot);
-    api.both("inner(input, other)", &inner, "Sums of products over the last dimension of both.");
-    api.both("outer(input, vec2)", &outer, "All products of two vectors: [m] and [n] give [m, n].");
+    api.both("inner(input, other)", &inner);
+    api.both("outer(input, vec2)", &outer);
     api.alias("ger", "outer");
     api.linalg("vecdot(x, y, *, dim=-1)", &vecdot);
     operators().matmul = &matmul;
 
-    const char* doc =
-        "beta * input + alpha * product; input broadcasts, and is not read when beta is 0.";
-    api.both("addmm(input, mat1, mat2, *, beta=1, alpha=1)", &addmm, doc);
-    api.both("addmv(input, mat, vec, *, beta=1, alpha=1)", &addmv, doc);
-    api.both("addbmm(input, batch1, batch2, *, beta=1, alpha=1)", &addbmm, doc);
-    api.both("baddbmm(input, batch1, batch2, *, beta=1, alpha=1)", &baddbmm, doc);
-    api.both("addr(input, vec1, vec2, *, beta=1, alpha=1)", &addr, doc);
+    api.both("addmm(input, mat1, mat2, *, beta=1, alpha=1)", &addmm);
+    api.both("addmv(input, mat, vec, *, beta=1, alpha=1)", &addmv);
+    api.both("addbmm(input, batch1, batch2, *, beta=1, alpha=1)", &addbmm);
+    api.both("baddbmm(input, batch1, batch2, *, beta=1, alpha=1)", &baddbmm);
+    api.both("addr(input, vec1, vec2, *, beta=1, alpha=1)", &addr);
     api.method("addmm_(self, mat1, mat2, *, beta=1, alpha=1)", &addmm_);
     api.method("addmv_(self, mat, vec, *, beta=1, alpha=1)", &addmv_);
     api.method("addbmm_(self, batch1, batch2, *, beta=1, alpha=1)", &addbmm_);
@@ -128,14 +122,9 @@ void bind_products(Api& api) {
 
 void bind_gemm(Api& api) {
     bind_products(api);
-    api.fn("einsum(*args)", &einsum_python,
-           "Sums of products by Einstein's convention: einsum('bij,bjk->bik', x, y). Letters, "
-           "ellipsis, repeated "
-           "subscripts (diagonals) and an implied output as in torch.");
-    api.fn("tensordot(a, b, dims=2)", &tensordot_python,
-           "Sums over dims[0] of a and dims[1] of b; an int n stands for the last n of a and the "
-           "first n of b.");
-    api.both("kron(input, other)", &kron, "Kronecker product.");
+    api.fn("einsum(*args)", &einsum_python);
+    api.fn("tensordot(a, b, dims=2)", &tensordot_python);
+    api.both("kron(input, other)", &kron);
     api.fn("chain_matmul(*matrices)", [](py::object matrices) -> Tensor {
         TensorList xs;
         check<TypeError>(bind::Caster<TensorList>::load(matrices.ptr(), xs),
@@ -143,16 +132,14 @@ void bind_gemm(Api& api) {
         GilRelease unlocked;
         return chain_matmul(xs);
     });
-    api.linalg("multi_dot(tensors)", &multi_dot,
-               "Product of several matrices in the cheapest order.");
-    api.both("matrix_power(input, n)", &matrix_power, "Square matrices to a power n >= 0.");
+    api.linalg("multi_dot(tensors)", &multi_dot);
+    api.both("matrix_power(input, n)", &matrix_power);
     api.linalg("matrix_power(A, n)", &matrix_power);
 
     const auto linear_or_none = [](const Tensor& x, const Tensor& weight, const MaybeTensor& bias) {
         return linear(x, weight, or_none(bias));
     };
-    api.nn("linear(input, weight, bias=None)", +linear_or_none,
-           "input @ weight.T + bias for input [..., in], weight [out, in], bias [out].");
+    api.nn("linear(input, weight, bias=None)", +linear_or_none);
     const auto fused_or_none = [](const Tensor& x, const Tensor& weight, const MaybeTensor& bias,
                                   const MaybeTensor& scale, const MaybeTensor& residual,
                                   const std::string& activation) {
@@ -160,17 +147,12 @@ void bind_gemm(Api& api) {
                             activation);
     };
     api.nn("fused_linear(input, weight, bias=None, scale=None, residual=None, activation='none')",
-           +fused_or_none,
-           "activation(scale * (input @ weight.T) + bias + residual) for input [..., in], weight "
-           "[out, in], bias and scale [out], residual broadcast to [..., out]; one kernel when no "
-           "gradient is wanted. activation: none, relu, sigmoid, tanh, silu, gelu, gelu_tanh.");
+           +fused_or_none);
     const auto bilinear_or_none = [](const Tensor& a, const Tensor& b, const Tensor& weight,
                                      const MaybeTensor& bias) {
         return bilinear(a, b, weight, or_none(bias));
     };
-    api.nn("bilinear(input1, input2, weight, bias=None)", +bilinear_or_none,
-           "y[..., o] = sum over i, j of input1[..., i] * weight[o, i, j] * input2[..., j] (+ "
-           "bias[o]).");
+    api.nn("bilinear(input1, input2, weight, bias=None)", +bilinear_or_none);
     api.fn("bilinear(input1, input2, weight, bias=None)", +bilinear_or_none);
 
     const auto cdist_modes = [](const Tensor& a, const Tensor& b, double p,
@@ -181,8 +163,8 @@ void bind_gemm(Api& api) {
                           "cdist: unknown compute_mode '", mode, "'");
         return cdist(a, b, p);
     };
-    api.fn("cdist(x1, x2, p=2.0, compute_mode='use_mm_for_euclid_dist_if_necessary')", +cdist_modes,
-           "Distances in the p-norm between all rows of x1 [..., m, d] and x2 [..., n, d].");
+    api.fn("cdist(x1, x2, p=2.0, compute_mode='use_mm_for_euclid_dist_if_necessary')",
+           +cdist_modes);
     const char* pairwise = "pairwise_distance(x1, x2, p=2.0, eps=1e-06, keepdim=False)";
     api.fn(pairwise, &pairwise_distance);
     api.nn(pairwise, &pairwise_distance);

@@ -43,12 +43,10 @@ bool is_right(const char* op, bool right, const std::optional<std::string>& side
 Tensor detached_value(const Scalar& s) { return s.tensor(); }
 
 void bind_scatter(Api& api) {
-    api.both(
-        "gather(input, dim, index, *, sparse_grad=False)",
-        [](const Tensor& x, int64_t dim, const Tensor& index, bool) {
-            return gather(x, dim, index);
-        },
-        "out[i][j] = input[index[i][j]][j] for dim 0, and so on for other dims.");
+    api.both("gather(input, dim, index, *, sparse_grad=False)",
+             [](const Tensor& x, int64_t dim, const Tensor& index, bool) {
+                 return gather(x, dim, index);
+             });
     api.both("scatter(input, dim, index, src, *, reduce=None)",
              [](const Tensor& x, int64_t dim, const Tensor& index, const Tensor& src,
                 std::optional<std::string> reduce) {
@@ -125,12 +123,10 @@ void bind_masks(Api& api) {
 }
 
 void bind_order(Api& api) {
-    api.both(
-        "sort(input, dim=-1, descending=False, stable=False)",
-        [](const Tensor& x, int64_t dim, bool descending, bool) {
-            return named("sort", sort(x, dim, descending));
-        },
-        "Sorted values and where they stood. Always stable; NaN counts as the greatest value.");
+    api.both("sort(input, dim=-1, descending=False, stable=False)",
+             [](const Tensor& x, int64_t dim, bool descending, bool) {
+                 return named("sort", sort(x, dim, descending));
+             });
     api.both("argsort(input, dim=-1, descending=False, stable=False)",
              [](const Tensor& x, int64_t dim, bool descending, bool) {
                  return argsort(x, dim, descending);

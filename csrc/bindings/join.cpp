@@ -46,10 +46,10 @@ void bind_xsplit(Api& api, const char* by_number, const char* by_list) {
 }
 
 void bind_joining(Api& api) {
-    api.fn("cat(tensors, dim=0)", &concat, "Joins tensors along an existing dimension.");
+    api.fn("cat(tensors, dim=0)", &concat);
     api.alias("concat", "cat");
     api.alias("concatenate", "cat");
-    api.fn("stack(tensors, dim=0)", &stack, "Joins tensors along a new dimension.");
+    api.fn("stack(tensors, dim=0)", &stack);
     api.fn("hstack(tensors)", &hstack);
     api.fn("vstack(tensors)", &vstack);
     api.alias("row_stack", "vstack");

@@ -40,36 +40,27 @@ void bind_norm(Api& api) {
     api.nn(
         "batch_norm(input, running_mean, running_var, weight=None, bias=None, training=False, "
         "momentum=0.1, eps=1e-05)",
-        &batch_norm_python,
-        "(x - mean) / sqrt(var + eps) * weight + bias per channel of input [N, C, ...]. With "
-        "training the statistics "
-        "are those of the input, and the running ones move towards them in place.");
+        &batch_norm_python);
     api.nn(
         "instance_norm(input, running_mean=None, running_var=None, weight=None, bias=None, "
         "use_input_stats=True, "
         "momentum=0.1, eps=1e-05)",
-        &instance_norm_python,
-        "As batch_norm, with the statistics of each channel of each sample on its own.");
+        &instance_norm_python);
     const char* layer = "layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-05)";
-    api.nn(layer, &layer_norm_python,
-           "Normalises over the last dimensions, whose sizes are normalized_shape.");
+    api.nn(layer, &layer_norm_python);
     api.fn(layer, &layer_norm_python);
     const char* rms = "rms_norm(input, normalized_shape, weight=None, eps=None)";
-    api.nn(rms, &rms_norm_python,
-           "input / sqrt(mean(input^2) + eps) * weight over the last dimensions.");
+    api.nn(rms, &rms_norm_python);
     api.fn(rms, &rms_norm_python);
     const char* group = "group_norm(input, num_groups, weight=None, bias=None, eps=1e-05)";
-    api.nn(group, &group_norm_python,
-           "Normalises each of num_groups runs of channels of input [N, C, ...].");
+    api.nn(group, &group_norm_python);
     api.fn(group, &group_norm_python);
-    api.nn("local_response_norm(input, size, alpha=0.0001, beta=0.75, k=1.0)", &local_response_norm,
-           "input / (k + alpha * mean of the squares of `size` neighbouring channels) ** beta.");
-    api.nn(
-        "normalize(input, p=2.0, dim=1, eps=1e-12)",
-        [](const Tensor& x, double p, const Dims& dims, double eps) {
-            return normalize(x, p, dims, eps);
-        },
-        "input / max(norm of input along dim, eps).");
+    api.nn("local_response_norm(input, size, alpha=0.0001, beta=0.75, k=1.0)",
+           &local_response_norm);
+    api.nn("normalize(input, p=2.0, dim=1, eps=1e-12)",
+           [](const Tensor& x, double p, const Dims& dims, double eps) {
+               return normalize(x, p, dims, eps);
+           });
 }
 
 }  // namespace deeplite

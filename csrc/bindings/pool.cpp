@@ -46,56 +46,40 @@ std::array<Tensor, 2> fractional_max_pool_of(const Tensor& x, const Dims& kernel
     return fractional_max_pool(N, x, kernel, output_size, samples);
 }
 
-constexpr const char* kMaxDoc =
-    "The maximum of each window of input [N, C, ...] or [C, ...]; padding counts as minus "
-    "infinity, a NaN "
-    "wins. stride=None means kernel_size.";
-constexpr const char* kAvgDoc =
-    "The mean of each window of input [N, C, ...] or [C, ...]; count_include_pad: zeros of the "
-    "padding "
-    "count in the divisor.";
-constexpr const char* kAdaptiveDoc =
-    "Pools to a given output size: window o is [floor(o * in / out), ceil((o + 1) * in / out)).";
-constexpr const char* kUnpoolDoc =
-    "Zeros of size output_size with the input's elements at `indices` (flat positions in a plane).";
-constexpr const char* kFractionalDoc =
-    "Maxima and indices of windows at pseudo-random places; random_samples [N, C, dimensions] in "
-    "[0, 1].";
-
 }  // namespace
 
 void bind_pool(Api& api) {
 #define DL_MAX_ARGS "(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False)"
-    api.fn("max_pool1d" DL_MAX_ARGS, &max_pool_of<1>, kMaxDoc);
-    api.fn("max_pool2d" DL_MAX_ARGS, &max_pool_of<2>, kMaxDoc);
-    api.fn("max_pool3d" DL_MAX_ARGS, &max_pool_of<3>, kMaxDoc);
-    api.fn("max_pool1d_with_indices" DL_MAX_ARGS, &max_pool_indices_of<1>, kMaxDoc);
-    api.nn("max_pool2d_with_indices" DL_MAX_ARGS, &max_pool_indices_of<2>, kMaxDoc);
-    api.nn("max_pool3d_with_indices" DL_MAX_ARGS, &max_pool_indices_of<3>, kMaxDoc);
+    api.fn("max_pool1d" DL_MAX_ARGS, &max_pool_of<1>);
+    api.fn("max_pool2d" DL_MAX_ARGS, &max_pool_of<2>);
+    api.fn("max_pool3d" DL_MAX_ARGS, &max_pool_of<3>);
+    api.fn("max_pool1d_with_indices" DL_MAX_ARGS, &max_pool_indices_of<1>);
+    api.nn("max_pool2d_with_indices" DL_MAX_ARGS, &max_pool_indices_of<2>);
+    api.nn("max_pool3d_with_indices" DL_MAX_ARGS, &max_pool_indices_of<3>);
 #undef DL_MAX_ARGS
     api.fn(
         "avg_pool1d(input, kernel_size, stride=None, padding=0, ceil_mode=False, "
         "count_include_pad=True)",
-        &avg_pool1d_of, kAvgDoc);
+        &avg_pool1d_of);
 #define DL_AVG_ARGS                                                  \
     "(input, kernel_size, stride=None, padding=0, ceil_mode=False, " \
     "count_include_pad=True, divisor_override=None)"
-    api.nn("avg_pool2d" DL_AVG_ARGS, &avg_pool_of<2>, kAvgDoc);
-    api.nn("avg_pool3d" DL_AVG_ARGS, &avg_pool_of<3>, kAvgDoc);
+    api.nn("avg_pool2d" DL_AVG_ARGS, &avg_pool_of<2>);
+    api.nn("avg_pool3d" DL_AVG_ARGS, &avg_pool_of<3>);
 #undef DL_AVG_ARGS
-    api.fn("adaptive_avg_pool1d(input, output_size)", &adaptive_avg_pool_of<1>, kAdaptiveDoc);
-    api.nn("adaptive_avg_pool2d(input, output_size)", &adaptive_avg_pool_of<2>, kAdaptiveDoc);
-    api.nn("adaptive_avg_pool3d(input, output_size)", &adaptive_avg_pool_of<3>, kAdaptiveDoc);
-    api.fn("adaptive_max_pool1d(input, output_size)", &adaptive_max_pool_of<1>, kAdaptiveDoc);
-    api.nn("adaptive_max_pool2d(input, output_size)", &adaptive_max_pool_of<2>, kAdaptiveDoc);
-    api.nn("adaptive_max_pool3d(input, output_size)", &adaptive_max_pool_of<3>, kAdaptiveDoc);
-    api.nn("max_unpool1d(input, indices, output_size)", &max_unpool_of<1>, kUnpoolDoc);
-    api.nn("max_unpool2d(input, indices, output_size)", &max_unpool_of<2>, kUnpoolDoc);
-    api.nn("max_unpool3d(input, indices, output_size)", &max_unpool_of<3>, kUnpoolDoc);
+    api.fn("adaptive_avg_pool1d(input, output_size)", &adaptive_avg_pool_of<1>);
+    api.nn("adaptive_avg_pool2d(input, output_size)", &adaptive_avg_pool_of<2>);
+    api.nn("adaptive_avg_pool3d(input, output_size)", &adaptive_avg_pool_of<3>);
+    api.fn("adaptive_max_pool1d(input, output_size)", &adaptive_max_pool_of<1>);
+    api.nn("adaptive_max_pool2d(input, output_size)", &adaptive_max_pool_of<2>);
+    api.nn("adaptive_max_pool3d(input, output_size)", &adaptive_max_pool_of<3>);
+    api.nn("max_unpool1d(input, indices, output_size)", &max_unpool_of<1>);
+    api.nn("max_unpool2d(input, indices, output_size)", &max_unpool_of<2>);
+    api.nn("max_unpool3d(input, indices, output_size)", &max_unpool_of<3>);
     api.nn("fractional_max_pool2d(input, kernel_size, output_size, random_samples)",
-           &fractional_max_pool_of<2>, kFractionalDoc);
+           &fractional_max_pool_of<2>);
     api.nn("fractional_max_pool3d(input, kernel_size, output_size, random_samples)",
-           &fractional_max_pool_of<3>, kFractionalDoc);
+           &fractional_max_pool_of<3>);
 }
 
 }  // namespace deeplite

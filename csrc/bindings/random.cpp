@@ -19,18 +19,14 @@ Tensor finish(Tensor t, bool requires_grad) {
 Device on(const OptDevice& d) { return d.value_or(Device{}); }
 
 void bind_factories(Api& api) {
-    api.fn(
-        "rand(*size, generator=None, dtype=None, device=None, requires_grad=False)",
-        [](const Dims& size, OptGen g, OptDType t, OptDevice d, bool grad) {
-            return finish(rand(size, t.value_or(default_dtype()), on(d), gen(g)), grad);
-        },
-        "Uniform numbers in [0, 1).");
-    api.fn(
-        "randn(*size, generator=None, dtype=None, device=None, requires_grad=False)",
-        [](const Dims& size, OptGen g, OptDType t, OptDevice d, bool grad) {
-            return finish(randn(size, t.value_or(default_dtype()), on(d), gen(g)), grad);
-        },
-        "Normally distributed numbers with mean 0 and variance 1.");
+    api.fn("rand(*size, generator=None, dtype=None, device=None, requires_grad=False)",
+           [](const Dims& size, OptGen g, OptDType t, OptDevice d, bool grad) {
+               return finish(rand(size, t.value_or(default_dtype()), on(d), gen(g)), grad);
+           });
+    api.fn("randn(*size, generator=None, dtype=None, device=None, requires_grad=False)",
+           [](const Dims& size, OptGen g, OptDType t, OptDevice d, bool grad) {
+               return finish(randn(size, t.value_or(default_dtype()), on(d), gen(g)), grad);
+           });
     api.fn("randint(high, size, *, generator=None, dtype=None, device=None, requires_grad=False)",
            [](int64_t high, const Dims& size, OptGen g, OptDType t, OptDevice d, bool grad) {
                return finish(randint(0, high, size, t.value_or(DType::Int64), on(d), gen(g)), grad);
@@ -151,12 +147,10 @@ void bind_dropout(Api& api) {
     api.fn("dropout(input, p, train)", &dropout);
     api.method("dropout_(self, p, train)", &dropout_);
     api.fn("dropout_(input, p, train)", &dropout_);
-    api.nn(
-        "dropout(input, p=0.5, training=True, inplace=False)",
-        [](const Tensor& x, double p, bool training, bool inplace) -> Tensor {
-            return inplace ? dropout_(x, p, training) : dropout(x, p, training);
-        },
-        "Zeroes each element with probability p and scales the others by 1 / (1 - p).");
+    api.nn("dropout(input, p=0.5, training=True, inplace=False)",
+           [](const Tensor& x, double p, bool training, bool inplace) -> Tensor {
+               return inplace ? dropout_(x, p, training) : dropout(x, p, training);
+           });
     api.nn("dropout1d(input, p=0.5, training=True, inplace=False)", &dropout_nd<1>);
     api.nn("dropout2d(input, p=0.5, training=True, inplace=False)", &dropout_nd<2>);
     api.nn("dropout3d(input, p=0.5, training=True, inplace=False)", &dropout_nd<3>);

@@ -46,23 +46,17 @@ Tensor over_dims(const Tensor& x, const OptDims& dim, bool keepdim) {
 }
 
 void bind_sums(Api& api) {
-    api.both("sum(input, dim=None, keepdim=False, *, dtype=None)", &over_dims<sum>,
-             "Sum of all elements, or over the dimensions `dim`. Integers and bool sum in int64.");
-    api.method("sum_to_size(self, *size)", &sum_to_size,
-               "Sums over the dimensions that broadcasting from `size` would have expanded.");
-    api.both("nansum(input, dim=None, keepdim=False, *, dtype=None)", &over_dims<nansum>,
-             "sum, with NaN counted as 0.");
-    api.both("mean(input, dim=None, keepdim=False, *, dtype=None)", &over_dims<mean>,
-             "Mean of all elements, or over the dimensions `dim`, of a floating tensor.");
-    api.both("nanmean(input, dim=None, keepdim=False, *, dtype=None)", &over_dims<nanmean>,
-             "Mean of the elements that are not NaN.");
-    api.both("logsumexp(input, dim, keepdim=False)", &logsumexp,
-             "log(sum(exp(x))) over `dim`, without overflow.");
+    api.both("sum(input, dim=None, keepdim=False, *, dtype=None)", &over_dims<sum>);
+    api.method("sum_to_size(self, *size)", &sum_to_size);
+    api.both("nansum(input, dim=None, keepdim=False, *, dtype=None)", &over_dims<nansum>);
+    api.both("mean(input, dim=None, keepdim=False, *, dtype=None)", &over_dims<mean>);
+    api.both("nanmean(input, dim=None, keepdim=False, *, dtype=None)", &over_dims<nanmean>);
+    api.both("logsumexp(input, dim, keepdim=False)", &logsumexp);
     api.both("all(input, dim=None, keepdim=False)", &over_dims<all>);
     api.both("any(input, dim=None, keepdim=False)", &over_dims<any>);
     api.both("count_nonzero(input, dim=None)",
              [](const Tensor& x, const OptDims& dim) { return count_nonzero(x, get(dim)); });
-    api.both("trace(input)", &trace, "Sum of the diagonal of a matrix.");
+    api.both("trace(input)", &trace);
 }
 
 void check_some(const char* op, const Tensor& x) {
@@ -70,19 +64,15 @@ void check_some(const char* op, const Tensor& x) {
 }
 
 void bind_extremes(Api& api) {
-    api.both("amin(input, dim=(), keepdim=False)", &amin,
-             "Least element. Equal ones share the gradient.");
-    api.both("amax(input, dim=(), keepdim=False)", &amax,
-             "Greatest element. Equal ones share the gradient.");
+    api.both("amin(input, dim=(), keepdim=False)", &amin);
+    api.both("amax(input, dim=(), keepdim=False)", &amax);
     api.both("aminmax(input, *, dim=None, keepdim=False)",
              [](const Tensor& x, OptInt dim, bool keepdim) {
                  Pair r = aminmax(x, dim, keepdim);
                  return NamedTensors{"aminmax", {"min", "max"}, {r[0], r[1]}};
              });
-    api.both("argmin(input, dim=None, keepdim=False)", &argmin,
-             "Index of the first least element; a NaN counts as least.");
-    api.both("argmax(input, dim=None, keepdim=False)", &argmax,
-             "Index of the first greatest element; a NaN counts as greatest.");
+    api.both("argmin(input, dim=None, keepdim=False)", &argmin);
+    api.both("argmax(input, dim=None, keepdim=False)", &argmax);
     api.both("min(input)", [](const Tensor& x) {
         check_some("min", x);
         return amin(x);
@@ -97,14 +87,13 @@ void bind_extremes(Api& api) {
 
 // Each in torch's three forms: (unbiased), (dim, *, correction, keepdim), (dim, unbiased, keepdim).
 template <class Result, Result (*f)(const Tensor&, const Dims&, double, bool)>
-void bind_moment(Api& api, const std::string& name, const char* doc) {
+void bind_moment(Api& api, const std::string& name) {
     api.both((name + "(input, unbiased)").c_str(),
              [](const Tensor& x, Flag unbiased) { return f(x, {}, unbiased.on, false); });
     api.both((name + "(input, dim=None, *, correction=1, keepdim=False)").c_str(),
              [](const Tensor& x, const OptDims& dim, const OptScalar& correction, bool keepdim) {
                  return f(x, get(dim), correction ? correction->to_double() : 1, keepdim);
-             },
-             doc);
+             });
     api.both((name + "(input, dim, unbiased=True, keepdim=False)").c_str(),
              [](const Tensor& x, const OptDims& dim, bool unbiased, bool keepdim) {
                  return f(x, get(dim), unbiased, keepdim);
@@ -112,10 +101,10 @@ void bind_moment(Api& api, const std::string& name, const char* doc) {
 }
 
 void bind_moments(Api& api) {
-    bind_moment<Tensor, var>(api, "var", "Sum of squared deviations / (n - correction).");
-    bind_moment<Tensor, std_dev>(api, "std", "Square root of var.");
-    bind_moment<Pair, var_mean>(api, "var_mean", "(var, mean) in one pass.");
-    bind_moment<Pair, std_mean>(api, "std_mean", "(std, mean) in one pass.");
+    bind_moment<Tensor, var>(api, "var");
+    bind_moment<Tensor, std_dev>(api, "std");
+    bind_moment<Pair, var_mean>(api, "var_mean");
+    bind_moment<Pair, std_mean>(api, "std_mean");
 }
 
 bool is_fro(const std::string& ord) { return ord == "fro"; }
@@ -150,13 +139,9 @@ void bind_norms(Api& api) {
                   OptionalDType dtype) {
                    return matrix_norm(x, ord, dim.value_or(Dims{-2, -1}), keepdim, dtype);
                });
-    api.linalg(
-        "vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None)",
-        [](const Tensor& x, double ord, const OptDims& dim, bool keepdim, OptionalDType dtype) {
-            return vector_norm(x, ord, get(dim), keepdim, dtype);
-        },
-        "(sum |x|^ord)^(1/ord); inf and -inf: the greatest and least |x|; 0: the count of "
-        "nonzeros.");
+    api.linalg("vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None)",
+               [](const Tensor& x, double ord, const OptDims& dim, bool keepdim,
+                  OptionalDType dtype) { return vector_norm(x, ord, get(dim), keepdim, dtype); });
     api.linalg("matrix_norm(A, ord='fro', dim=(-2, -1), keepdim=False, *, dtype=None)",
                [](const Tensor& x, const std::string& ord, const Dims& dim, bool keepdim,
                   OptionalDType dtype) { return matrix_norm(x, ord, dim, keepdim, dtype); });
@@ -164,7 +149,7 @@ void bind_norms(Api& api) {
                [](const Tensor& x, double ord, const Dims& dim, bool keepdim, OptionalDType dtype) {
                    return matrix_norm(x, ord, dim, keepdim, dtype);
                });
-    api.both("dist(input, other, p=2)", &dist, "vector_norm(input - other, p).");
+    api.both("dist(input, other, p=2)", &dist);
 }
 
 void bind_order(Api& api) {

@@ -5,11 +5,9 @@
 namespace deeplite {
 
 void bind_softmax(Api& api) {
-    api.both("softmax(input, dim, dtype=None)", &softmax,
-             "exp(x) / sum(exp(x)) along dim; dtype: cast to it first.");
-    api.both("log_softmax(input, dim, dtype=None)", &log_softmax,
-             "x - log(sum(exp(x))) along dim.");
-    api.nn("softmin(input, dim, dtype=None)", &softmin, "softmax(-x) along dim.");
+    api.both("softmax(input, dim, dtype=None)", &softmax);
+    api.both("log_softmax(input, dim, dtype=None)", &log_softmax);
+    api.nn("softmin(input, dim, dtype=None)", &softmin);
 }
 
 }  // namespace deeplite

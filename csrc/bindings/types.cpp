@@ -39,13 +39,18 @@ void init_dtypes(py::module_& m) {
     }
     for (const char* alias : {"float", "double", "half", "long", "int", "short"})
         m.attr(alias) = py::handle(dtype_object(*dtype_from_name(alias)));
-    m.def("get_default_dtype",
-          [] { return py::reinterpret_borrow<py::object>(dtype_object(default_dtype())); });
-    m.def("set_default_dtype", [](py::object o) {
-        DType t;
-        check<TypeError>(dtype_from_object(o.ptr(), t), "set_default_dtype: expected a dtype");
-        set_default_dtype(t);
-    });
+    m.def(
+        "get_default_dtype",
+        [] { return py::reinterpret_borrow<py::object>(dtype_object(default_dtype())); },
+        "The dtype of new floating-point tensors: float32 unless set otherwise.");
+    m.def(
+        "set_default_dtype",
+        [](py::object o) {
+            DType t;
+            check<TypeError>(dtype_from_object(o.ptr(), t), "set_default_dtype: expected a dtype");
+            set_default_dtype(t);
+        },
+        "Sets the dtype of new floating-point tensors. Raises TypeError for one that is not.");
 }
 
 void init_device(py::module_& m) {
@@ -131,12 +136,20 @@ void init_generator(py::module_& m) {
                              std::pair<uint64_t, uint64_t> s) { g.set_state({s.first, s.second}); })
         .def_property_readonly("device", [](const Generator&) { return Device{}; });
     m.attr("default_generator") = py::cast(default_generator());
-    m.def("manual_seed", [](py::int_ seed) {
-        default_generator()->manual_seed(PyLong_AsUnsignedLongLongMask(seed.ptr()));
-        return default_generator();
-    });
-    m.def("seed", [] { return default_generator()->seed(); });
-    m.def("initial_seed", [] { return default_generator()->initial_seed(); });
+    m.def(
+        "manual_seed",
+        [](py::int_ seed) {
+            default_generator()->manual_seed(PyLong_AsUnsignedLongLongMask(seed.ptr()));
+            return default_generator();
+        },
+        "Starts the default generator again with this seed and returns it. What is drawn does not "
+        "depend on the number of threads.");
+    m.def(
+        "seed", [] { return default_generator()->seed(); },
+        "Starts the default generator again with a seed from the system and returns that.");
+    m.def(
+        "initial_seed", [] { return default_generator()->initial_seed(); },
+        "The seed that the default generator began with.");
 }
 
 }  // namespace
