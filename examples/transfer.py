@@ -127,6 +127,7 @@ def main() -> None:
     average = AveragedModel(model)
     groups = transfer.parameter_groups(model, 0.05, decay=0.8)
     fit(model, groups, few, args.tuning, unfreezing, average)
+    transfer.unfreeze(average.module)  # copied while frozen: its statistics must move again
     update_bn(DataLoader(few, 16), average.module)
     report("gradually unfrozen, averaged", accuracy(average, test), began)
 
