@@ -81,6 +81,8 @@ def ulps(got: np.ndarray, exact: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_error_over_the_whole_range(name: str, isa: str, samples: np.ndarray) -> None:
     function, judge, bound = FUNCTIONS[name]
+    if name == "gelu" and isa not in ("avx2", "avx512"):
+        bound += 2  # without fused multiply-adds exp(-x^2 / 2) takes one product more
     parts = [samples[i : i + CALL] for i in range(0, len(samples), CALL)]
     got = np.concatenate([function(dl.tensor(p)).numpy() for p in parts])
     exact = judge(torch.from_numpy(samples).double()).numpy()

@@ -133,7 +133,7 @@ DL_INLINE vf32 vexp(vf32 x) {
 // exp(-a^2 / 2) for 0 <= a <= 15: the square of a's upper half is exact, the rest is a small exponent.
 DL_INLINE vf32 vexp_half_square(vf32 a) {
     vf32 high = (vf32)((vu32)a & 0xfffff000u), rest = (a - high) * (a + high) * -0.5f;
-    vf32 small = vpoly(rest, 1.0f, 1.0f, 0.5f, 0.16666667f);
+    vf32 small = vpoly(rest, 1.0f, 1.0f, 0.5f, 0.16666667f, 0.041666668f, 0.0083333338f);
     return vexp(high * high * -0.5f) * small;
 }
 #endif
