@@ -113,12 +113,16 @@ dl_status gather(const dl_gather_args* args) {
     if (a.rest.ndim >= DL_MAX_DIMS) return DL_UNSUPPORTED;
     const dl_iter it = with_dimension(a, dimension_innermost(a));
     if (iter_count(it) == 0) return DL_OK;
-    if (dl_status s = check_gather(a, it)) return s;
+    int bad = 0;  // seen run by run, before the run is read
     const int64_t sx = it.strides[0][0], si = it.strides[1][0], so = it.strides[2][0];
     return by_width(a.dtype, [&](auto tag) {
         typedef typename decltype(tag)::type T;
         parallel_for(iter_count(it), kGrain, [&](int64_t begin, int64_t end) {
             for_runs(it, begin, end, [&](char** p, int64_t n) {
+                if (!all_in_range(p[1], n, si, a.size, a.wrap)) {
+                    __atomic_store_n(&bad, 1, __ATOMIC_RELAXED);
+                    return;
+                }
                 if (along_contiguous<T>(a, sx, si, so))
                     return gather_along(reinterpret_cast<const T*>(p[0]),
                                         reinterpret_cast<const int64_t*>(p[1]),
@@ -131,7 +135,7 @@ dl_status gather(const dl_gather_args* args) {
                 }
             });
         });
-        return DL_OK;
+        return bad ? DL_BAD_INDEX : DL_OK;
     });
 }
 
