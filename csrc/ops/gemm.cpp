@@ -76,7 +76,7 @@ struct Batches {
 // What run_gemm does beside multiplying. Tensors are absent where undefined.
 struct Epilogue {
     double alpha = 1, beta = 0;
-    Tensor d, bias, scale;
+    Tensor d{}, bias{}, scale{};
     int32_t activation = DL_GEMM_NONE;
 };
 

@@ -349,7 +349,7 @@ Tensor repeat(const Tensor& x, const Dims& repeats) {
     // One dimension at a time, innermost first: [.., n, ..] -> [.., r, n, ..] -> [.., r * n, ..].
     for (int d = repeats.size() - 1; d >= 0; --d) {
         if (repeats[d] == 1) continue;
-        Dims wide = y.shape(), joined = y.shape();
+        Dims joined = y.shape();
         joined[d] *= repeats[d];
         int64_t inner = 1, outer = 1;
         for (int i = d; i < y.dim(); ++i) inner *= y.shape()[i];
