@@ -143,6 +143,16 @@ int64_t border_source(const std::string& mode, int64_t p, int64_t n) {
     return p < 0 ? -p : p >= n ? 2 * (n - 1) - p : p;
 }
 
+// The size of dimension d with its padding.
+int64_t padded_size(const Dims& shape, int d, int64_t before, int64_t after) {
+    int64_t n;
+    const bool fits =
+        !__builtin_add_overflow(before, after, &n) && !__builtin_add_overflow(n, shape[d], &n);
+    check<ShapeError>(fits, "pad: padding (", before, ", ", after, ") of dimension ", d,
+                      " of shape ", shape, " gives too many elements");
+    return n;
+}
+
 void check_border(int d, int64_t before, int64_t after, const Dims& shape,
                   const std::string& mode) {
     int64_t n = shape[d];
@@ -157,8 +167,9 @@ void check_border(int d, int64_t before, int64_t after, const Dims& shape,
     else
         check<ShapeError>(n > 0, "pad: replicate padding of an empty dimension ", d, " of shape ",
                           shape);
-    check<ShapeError>(n + before + after > 0, "pad: the result would be empty in dimension ", d,
-                      ": size ", n, " padded by ", before, " and ", after);
+    check<ShapeError>(padded_size(shape, d, before, after) > 0,
+                      "pad: the result would be empty in dimension ", d, ": size ", n,
+                      " padded by ", before, " and ", after);
 }
 
 // Borders filled from the inside: reflect, replicate, circular. The middle is copied, then one dimension
@@ -255,9 +266,9 @@ Tensor constant_pad(const Tensor& x, const std::vector<int64_t>& pad, double val
         before[d] = pad[2 * i];
         after[d] = pad[2 * i + 1];
         any |= before[d] || after[d];
-        check<ShapeError>(x.shape()[d] + before[d] + after[d] >= 0, "pad: padding (", before[d],
-                          ", ", after[d], ") makes dimension ", d, " of shape ", x.shape(),
-                          " negative");
+        check<ShapeError>(padded_size(x.shape(), d, before[d], after[d]) >= 0, "pad: padding (",
+                          before[d], ", ", after[d], ") makes dimension ", d, " of shape ",
+                          x.shape(), " negative");
     }
     return any ? apply(ConstantPad{before, after, value}, x) : clone(x);
 }
@@ -344,6 +355,10 @@ Tensor repeat(const Tensor& x, const Dims& repeats) {
     for (int d = 0; d < repeats.size(); ++d) {
         check<ShapeError>(repeats[d] >= 0, "repeat: repeats must not be negative, got ", repeats);
         shape[d] = d < lead ? 1 : x.shape()[d - lead];
+        int64_t size;
+        check<ShapeError>(!__builtin_mul_overflow(shape[d], repeats[d], &size),
+                          "repeat: ", repeats[d], " times dimension ", d, " of ", shape,
+                          " gives too many elements");
     }
     Tensor y = view(contiguous(x), shape);
     // One dimension at a time, innermost first: [.., n, ..] -> [.., r, n, ..] -> [.., r * n, ..].

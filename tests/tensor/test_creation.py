@@ -111,6 +111,9 @@ ENORMOUS: dict[str, Callable[[Any], Any]] = {
     "interpolate": lambda w: w.nn.functional.interpolate(w.ones(1, 1, 2), scale_factor=1e15),
     "interpolate_more": lambda w: w.nn.functional.interpolate(w.ones(1, 1, 2), scale_factor=1e30),
     "pad": lambda w: w.nn.functional.pad(w.ones(2), (2**62, 2**62)),
+    "pad_replicate": lambda w: w.nn.functional.pad(
+        w.ones(1, 1, 2), (2**62, 2**62), mode="replicate"
+    ),
 }
 
 
