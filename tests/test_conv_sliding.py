@@ -131,7 +131,11 @@ def test_nothing_is_read_beyond_the_tensors() -> None:
         memory = np.full(size + 128, np.nan, np.float32)
         memory[64 : 64 + size] = 1
         x = dl.from_numpy(memory)[64 : 64 + size].view(*shape)
-        w = dl.ones(*kernel)
+        w, padding = dl.ones(*kernel), kernel[2] // 2
+        options = conv.explain(x, w, padding=padding, groups=groups)
+        if name == "depthwise" and name not in [o.name for o in options]:
+            assert cpu.isa() not in ("avx2", "avx512")  # it needs one of these
+            continue
         with conv.algorithm(name):
-            y = dl.conv2d(x, w, None, 1, kernel[2] // 2, 1, groups).numpy()
+            y = dl.conv2d(x, w, None, 1, padding, 1, groups).numpy()
         assert np.isfinite(y).all(), name
