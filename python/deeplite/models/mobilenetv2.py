@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from deeplite import Tensor, flatten, nn
+from deeplite.models._init import reset_weights
 from deeplite.models.registry import register
 from deeplite.ops import Conv2dNormActivation
 
@@ -135,19 +136,11 @@ class MobileNetV2(nn.Module):
         self.classifier = nn.Sequential(
             nn.Dropout(dropout), nn.Linear(self.last_channel, num_classes)
         )
-        self._reset()
-
-    def _reset(self) -> None:
-        # Norm layers begin with weight 1 and bias 0 by themselves.
-        for m in self.modules():
-            if isinstance(m, nn.Conv2d):
-                nn.init.kaiming_normal_(m.weight, mode="fan_out")
-                if m.bias is not None:
-                    nn.init.zeros_(m.bias)
-            elif isinstance(m, nn.Linear):
-                nn.init.normal_(m.weight, 0, 0.01)
-                if m.bias is not None:
-                    nn.init.zeros_(m.bias)
+        reset_weights(
+            self,
+            conv=partial(nn.init.kaiming_normal_, mode="fan_out"),
+            linear=partial(nn.init.normal_, std=0.01),
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         x = nn.functional.adaptive_avg_pool2d(self.features(x), (1, 1))
