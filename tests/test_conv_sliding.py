@@ -8,12 +8,27 @@ import pytest
 from deeplite.backends import conv, cpu
 
 PASSES = ("forward", "backward_input", "backward_weight")
-ALGORITHMS = ("atrous", "broadcast", "depthwise", "direct", "implicit_gemm")
+ALGORITHMS = ("atrous", "broadcast", "depthwise", "direct", "implicit_gemm", "pointwise")
 Case = tuple[tuple[int, ...], tuple[int, ...], list[int], list[int], list[int], int]
+
+
+def pointwise_case(rng: np.random.Generator) -> Case:
+    """Planes from a vector to several tiles, sums in one block of channels or several."""
+    rank, groups = int(rng.choice([1, 2, 2, 3])), int(rng.choice([1, 1, 2, 3]))
+    size = [int(rng.integers(1, {1: 300, 2: 20, 3: 8}[rank])) for _ in range(rank)]
+    size[-1] += 4
+    channels = int(rng.choice([rng.integers(1, 60), rng.integers(500, 1100)], p=[0.8, 0.2]))
+    filters, batch = int(rng.integers(1, 60)), int(rng.integers(1, 4))
+    if rng.random() < 0.5:
+        channels, filters = filters, channels
+    x, w = (batch, groups * channels, *size), (groups * filters, channels, *[1] * rank)
+    return x, w, [1] * rank, [0] * rank, [int(rng.integers(1, 3))] * rank, groups
 
 
 def random_case(rng: np.random.Generator, name: str) -> Case:
     """Sizes of x and w, stride, padding, dilation, groups; depthwise: in two dimensions."""
+    if name == "pointwise":
+        return pointwise_case(rng)
     depthwise, atrous = name == "depthwise", name == "atrous"
     rank = 2 if depthwise or atrous else int(rng.choice([1, 2, 2, 2, 3]))
     stride = [int(v) for v in rng.choice([1, 1, 2, 3, 4], rank)]
@@ -80,7 +95,8 @@ def test_agrees_with_the_loops_on_random_shapes(name: str, which: str, isa: str)
             assert np.abs(got - exact).max() <= bound * max(1e-30, np.abs(exact).max()), case
             ran += 1
     applies = name != "depthwise" or isa in ("avx2", "avx512")
-    applies = applies and (which != "backward_weight" or name not in ("broadcast", "direct"))
+    forwards = ("broadcast", "direct", "pointwise")
+    applies = applies and (which != "backward_weight" or name not in forwards)
     assert ran > 0 or not applies
 
 
@@ -93,6 +109,8 @@ def test_bits_do_not_depend_on_threads(name: str, which: str) -> None:
         ((2, 40, 14, 14), (40, 1, 3, 3), [1, 1], [1, 1], [1, 1], 40),
         ((2, 96, 100), (64, 96, 3), [2], [1], [1], 1),
         ((2, 20, 19, 23), (12, 20, 3, 3), [1, 1], [2, 4], [2, 4], 1),
+        ((3, 40, 9, 11), (70, 40, 1, 1), [1, 1], [0, 0], [1, 1], 1),
+        ((1, 700, 6, 7), (30, 700, 1, 1), [1, 1], [0, 0], [1, 1], 1),
     ]
     before = dl.get_num_threads()
     try:
@@ -106,6 +124,16 @@ def test_bits_do_not_depend_on_threads(name: str, which: str) -> None:
             assert all(np.array_equal(results[0], r) for r in results[1:]), case
     finally:
         dl.set_num_threads(before)
+
+
+@pytest.mark.parametrize("channels", (5, 600))
+def test_pointwise_gradient_of_the_input_adds_a_bias(channels: int) -> None:
+    rng = np.random.default_rng(3)
+    y, w, bias = (rng.standard_normal(s) for s in ((2, channels, 5, 7), (channels, 13, 1, 1), 13))
+    exact = np.einsum("nkhw,kc->nchw", y, w[:, :, 0, 0]) + bias[None, :, None, None]
+    with conv.algorithm("pointwise"):
+        got = dl.conv_transpose2d(*(dl.from_numpy(a) for a in (y, w, bias))).numpy()
+    assert np.abs(got - exact).max() <= 1e-13 * np.abs(exact).max()
 
 
 @pytest.mark.parametrize("name", ("broadcast", "direct", "implicit_gemm"))
@@ -126,6 +154,7 @@ def test_nothing_is_read_beyond_the_tensors() -> None:
         ((1, 8, 15, 15), (8, 1, 5, 5), 8, "depthwise"),
         ((1, 3, 17, 17), (6, 3, 3, 3), 1, "direct"),
         ((1, 3, 17, 17), (20, 3, 1, 1), 1, "broadcast"),
+        ((1, 3, 17, 17), (20, 3, 1, 1), 1, "pointwise"),
     ]:
         size = int(np.prod(shape))
         memory = np.full(size + 128, np.nan, np.float32)

@@ -11,6 +11,7 @@
 #include "kernels/cpu/conv_cost.h"
 #include "kernels/cpu/conv_depthwise.h"
 #include "kernels/cpu/conv_direct.h"
+#include "kernels/cpu/conv_pointwise.h"
 #include "kernels/cpu/conv_sliding.h"
 #include "kernels/cpu/conv_sliding_cost.h"
 #include "kernels/cpu/conv_weight_gemm.h"
@@ -140,6 +141,8 @@ constexpr Algorithm kForward[] = {
      depthwise_planes<double, DepthwisePass::kForward>},
     {"direct", is_direct, sliding_seconds<direct_seconds, false>, conv_sum_error,
      forward<float, sliding_direct>, forward<double, sliding_direct>},
+    {"pointwise", pointwise_applies, sliding_seconds<pointwise_seconds, false>, conv_sum_error,
+     pointwise_forward<float>, pointwise_forward<double>},
     {"broadcast", is_direct, sliding_seconds<broadcast_seconds, false>, conv_sum_error,
      broadcast_forward<float>, broadcast_forward<double>},
     {"atrous", atrous_applies, atrous_seconds<DL_CONV_FORWARD>, atrous_error,
@@ -161,6 +164,8 @@ constexpr Algorithm kBackwardInput[] = {
      depthwise_planes<double, DepthwisePass::kBackwardInput>},
     {"direct", is_direct, sliding_seconds<direct_seconds, true>, conv_sum_error,
      backward_input<float, sliding_direct>, backward_input<double, sliding_direct>},
+    {"pointwise", pointwise_applies, sliding_seconds<pointwise_seconds, true>, conv_sum_error,
+     pointwise_backward_input<float>, pointwise_backward_input<double>},
     {"broadcast", is_direct, sliding_seconds<broadcast_seconds, true>, conv_sum_error,
      broadcast_backward_input<float>, broadcast_backward_input<double>},
     {"atrous", atrous_applies, atrous_seconds<DL_CONV_BACKWARD_INPUT>, atrous_error,

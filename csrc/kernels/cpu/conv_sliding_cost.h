@@ -4,6 +4,7 @@
 #include "kernels/cpu/conv_broadcast.h"
 #include "kernels/cpu/conv_cost.h"
 #include "kernels/cpu/conv_direct.h"
+#include "kernels/cpu/conv_pointwise.h"
 
 namespace {
 
@@ -97,6 +98,18 @@ double sliding_gemm_seconds(const dl_conv& p, bool backward) {
     cycles += c.groups * c.rows * c.positions() * (c.out_mul > 1 ? 1.5 : whole ? 0.1 : 0.7);
     if (p.groups > 1) cycles *= 1.6;  // rarely whole tiles
     return c.repeats * cycles / kConvHertz + conv_traffic(p) / 4;
+}
+
+double pointwise_seconds(const dl_conv& p, bool backward) {
+    const SlidingCost c = sliding_cost(p, backward);
+    const double most = PointTile<float>::R, wide = PointTile<float>::V;
+    const double vectors = ceil_div(double(conv_volume(p.out)), double(c.lanes));
+    const double tiles = ceil_div(vectors, wide), groups = ceil_div(c.rows, most);
+    // Cycles of a step of a tile: products, their latency, loads.
+    const double step = __builtin_fmax(c.rows / groups * vectors / tiles / kConvPorts, 4);
+    double cycles = c.n * c.groups * tiles * groups * (c.steps() * step * 0.9 + 45);
+    cycles += c.weights() * 1.2;
+    return cycles / kConvHertz + conv_traffic(p) / 6;
 }
 
 double direct_seconds(const dl_conv& p, bool backward) {

@@ -1,0 +1,262 @@
+// Pointwise convolution of stride 1 as a matrix product that packs no images: in a plane, pixels
+// follow each other, so vectors of pixels are read where they lie, one channel after another, and
+// multiplied by broadcast weights. A tile of pixels meets all filters before the next one is touched:
+// images come from memory once, and while the first filters are at work on a tile, the next tile is
+// fetched. (Channels lie pages apart, where no hardware looks ahead.)
+#pragma once
+#include "kernels/cpu/conv_sliding.h"
+#include "kernels/cpu/gemm_tile.h"
+#include "kernels/cpu/parallel.h"
+
+namespace {
+
+// Filters and vectors of pixels of a register tile.
+template <class T>
+struct PointTile {
+#if DL_VEC_BYTES == 64
+    static constexpr int R = 9, V = 3;  // 27 sums, 3 vectors; weights are operands in memory
+#elif DL_VEC_BYTES == 32
+    static constexpr int R = 6, V = 2;  // 12 + 2 + 1 of 16 registers
+#elif defined(__aarch64__)
+    static constexpr int R = 6, V = 4;
+#else
+    static constexpr int R = 4, V = 2;
+#endif
+    static constexpr int64_t KC = GemmTile<T>::KC;  // channels between two roundings of a sum
+};
+
+DL_INLINE bool is_pointwise(const dl_conv& p) {
+    for (int d = 0; d < 3; ++d)
+        if (p.kernel[d] != 1 || p.stride[d] != 1 || p.pad_lo[d] != 0 || p.in[d] != p.out[d])
+            return false;
+    return true;
+}
+// Planes of at least one vector: the last one of a plane may overlap the one before.
+inline bool pointwise_applies(const dl_conv& p) {
+    const int64_t lanes = DL_VEC_BYTES / (p.dtype == DL_F64 ? 8 : 4);
+    return is_pointwise(p) && conv_volume(p.in) >= lanes && p.k > 0 && p.c > 0;
+}
+
+// dst[n, g, row] = bias[g, row] + sum over channel: w[g, row, channel] * src[n, g, channel], each of
+// `plane` pixels.
+template <class T>
+struct Pointwise {
+    int64_t n, groups, rows, channels, plane;  // rows and channels of a group
+    const T* src;
+    T* dst;
+    const T* w;
+    int64_t w_row, w_channel;
+    const T* bias;  // or null
+
+    Pointwise(const dl_conv& p, bool backward) {
+        const int64_t k = p.k / p.groups, c = p.c / p.groups;
+        n = p.n, groups = p.groups, plane = conv_volume(p.in);
+        rows = backward ? c : k, channels = backward ? k : c;
+        src = static_cast<const T*>(backward ? p.y : p.x);
+        dst = static_cast<T*>(backward ? p.x : p.y);
+        w = static_cast<const T*>(p.w), bias = static_cast<const T*>(p.bias);
+        w_row = backward ? 1 : c, w_channel = backward ? c : 1;
+    }
+    int64_t row_groups() const { return gemm_div_up(rows, PointTile<T>::R); }
+    int64_t tiles() const {  // of a plane
+        return gemm_div_up(gemm_div_up(plane, Vec<T>::N), PointTile<T>::V);
+    }
+};
+
+// Steps from the request of a line that results go to until it is written.
+constexpr int64_t kPointLead = 48;
+
+// What a call of the micro-kernel works on.
+template <class T>
+struct PointStep {
+    int64_t channels;
+    const T* w;  // [channels][R]
+    const T* x;  // the first channel's pixels
+    int64_t plane;
+    int64_t last;   // where the last vector begins, from x: it may overlap the one before
+    int64_t ahead;  // where the pixels are that are needed next, from x
+    T* y;
+    int64_t y_plane;
+    const T* bias;   // [R] or null
+    const T* prior;  // sums of earlier channels, rows PointTile::V vectors apart, or null
+};
+
+template <class T, int R, int V>
+void point_micro(const PointStep<T>& t) {
+    typedef typename Vec<T>::type vec;
+    constexpr int N = Vec<T>::N, kRow = PointTile<T>::V * N;
+    vec acc[R][V];
+#pragma GCC unroll 16
+    for (int i = 0; i < R; ++i)
+#pragma GCC unroll 4
+        for (int v = 0; v < V; ++v) acc[i][v] = vec{};
+    const T *x = t.x, *end = t.x + t.last, *w = t.w, *ahead = t.x + t.ahead;
+    const auto step = [&]() __attribute__((always_inline)) {
+        vec xv[V];
+#pragma GCC unroll 4
+        for (int v = 0; v < V; ++v) {
+            __builtin_prefetch(ahead + v * N);
+            xv[v] = vload(v == V - 1 ? end : x + v * N);
+        }
+#pragma GCC unroll 16
+        for (int i = 0; i < R; ++i) {
+            const vec wi = vset1(w[i]);
+#pragma GCC unroll 4
+            for (int v = 0; v < V; ++v) acc[i][v] += wi * xv[v];
+        }
+        x += t.plane, end += t.plane, ahead += t.plane, w += R;
+    };
+    // The lines that results go to are asked for on the way, some steps before they are written.
+    const T* out = t.y;
+    int64_t k = 0;
+    for (const int64_t late = t.channels - kPointLead; k < late; ++k) step();
+    for (const int64_t most = gemm_min(k + R, t.channels); k < most; ++k, out += t.y_plane) {
+#pragma GCC unroll 4
+        for (int v = 0; v < V; ++v) __builtin_prefetch(out + v * N, 1);
+        step();
+    }
+    for (; k < t.channels; ++k) step();
+#pragma GCC unroll 16
+    for (int i = 0; i < R; ++i) {
+        T* y = t.y + i * t.y_plane;
+        if (t.bias)
+#pragma GCC unroll 4
+            for (int v = 0; v < V; ++v) acc[i][v] += vset1(t.bias[i]);
+        if (t.prior)  // all of a row is read before any of it is written: vectors overlap
+#pragma GCC unroll 4
+            for (int v = 0; v < V; ++v)
+                acc[i][v] += vload(t.prior + i * kRow + (v == V - 1 ? t.last : v * N));
+#pragma GCC unroll 4
+        for (int v = 0; v < V; ++v) vstore(y + (v == V - 1 ? t.last : v * N), acc[i][v]);
+    }
+}
+
+template <class T>
+using PointMicro = void (*)(const PointStep<T>&);
+
+template <class T, int V, int R = 1>
+PointMicro<T> point_micro_of(int64_t rows) {
+    if constexpr (R < PointTile<T>::R)
+        if (rows > R) return point_micro_of<T, V, R + 1>(rows);
+    return point_micro<T, R, V>;
+}
+template <class T, int V = 1>
+PointMicro<T> point_micro_of(int64_t rows, int64_t vectors) {
+    if constexpr (V < PointTile<T>::V)
+        if (vectors > V) return point_micro_of<T, V + 1>(rows, vectors);
+    return point_micro_of<T, V>(rows);
+}
+
+// The first row of a group of rows that share them evenly: groups differ by one row at most.
+DL_INLINE int64_t point_row(int64_t rows, int64_t groups, int64_t group) {
+    return rows * group / groups;
+}
+
+// Weights of all groups: [group][block of KC channels][rows of a tile][channel][row].
+template <class T>
+void point_pack(const Pointwise<T>& s, T* to) {
+    constexpr int64_t KC = PointTile<T>::KC;
+    const int64_t row_groups = s.row_groups();
+    parallel_for(s.groups * row_groups, gemm_max(1, 65536 / (PointTile<T>::R * s.channels)),
+                 [&](int64_t begin, int64_t end) {
+                     for (int64_t i = begin; i < end; ++i) {
+                         const int64_t group = i / row_groups, g = i % row_groups;
+                         const int64_t r0 = point_row(s.rows, row_groups, g);
+                         const int64_t rn = point_row(s.rows, row_groups, g + 1) - r0;
+                         const T* w = s.w + group * s.rows * s.channels + r0 * s.w_row;
+                         T* base = to + group * s.rows * s.channels;
+                         for (int64_t k0 = 0; k0 < s.channels; k0 += KC) {
+                             const int64_t kn = gemm_min(KC, s.channels - k0);
+                             T* out = base + k0 * s.rows + r0 * kn;
+                             const T* from = w + k0 * s.w_channel;
+                             for (int64_t k = 0; k < kn; ++k, from += s.w_channel)
+                                 for (int64_t r = 0; r < rn; ++r) *out++ = from[r * s.w_row];
+                         }
+                     }
+                 });
+}
+
+// What one task works on: a tile of pixels of an image's group, and groups of rows [g0, g1).
+struct PointTask {
+    int64_t image, group, tile, g0, g1;
+};
+
+// Row group g, channels [k0, k0 + kn). w: the weights of the task's group, packed; sums: room for a
+// tile of all rows, where there are several blocks of channels.
+template <class T>
+void point_rows(const Pointwise<T>& s, const PointTask& task, const T* w, int64_t g, int64_t k0,
+                int64_t kn, T* sums) {
+    constexpr int64_t N = Vec<T>::N, V = PointTile<T>::V;
+    const int64_t vectors = gemm_div_up(s.plane, N), tiles = s.tiles();
+    const int64_t v0 = vectors * task.tile / tiles, count = vectors * (task.tile + 1) / tiles - v0;
+    const int64_t slab = task.image * s.groups + task.group, row_groups = s.row_groups();
+    const int64_t r = point_row(s.rows, row_groups, g);
+    const int64_t rn = point_row(s.rows, row_groups, g + 1) - r;
+    const bool first = k0 == 0, last = k0 + kn == s.channels;
+    PointStep<T> t;
+    t.channels = kn;
+    t.w = w + k0 * s.rows + r * kn;
+    t.x = s.src + (slab * s.channels + k0) * s.plane + v0 * N;
+    t.plane = s.plane;
+    t.last = gemm_min((count - 1) * N, s.plane - N - v0 * N);
+    t.ahead = g == task.g0 ? count * N : 0;
+    // A lone last vector begins in front of its tile's first pixel.
+    T* partial = sums + r * V * N + (t.last < 0 ? N : 0);
+    t.y = last ? s.dst + (slab * s.rows + r) * s.plane + v0 * N : partial;
+    t.y_plane = last ? s.plane : V * N;
+    t.bias = first && s.bias ? s.bias + task.group * s.rows + r : nullptr;
+    t.prior = first ? nullptr : partial;
+    point_micro_of<T>(rn, count)(t);
+}
+
+template <class T>
+void point_task(const Pointwise<T>& s, const PointTask& task, const T* w, T* sums) {
+    constexpr int64_t KC = PointTile<T>::KC;
+    for (int64_t k0 = 0; k0 < s.channels; k0 += KC)
+        for (int64_t g = task.g0; g < task.g1; ++g)
+            point_rows(s, task, w, g, k0, gemm_min(KC, s.channels - k0), sums);
+}
+
+template <class T>
+dl_status pointwise(const Pointwise<T>& s) {
+    constexpr int64_t N = Vec<T>::N, V = PointTile<T>::V;
+    if (s.n == 0) return DL_OK;
+    T* w = static_cast<T*>(dl_scratch(size_t(s.groups * s.rows * s.channels) * sizeof(T), 0));
+    if (!w) return DL_OUT_OF_MEMORY;
+    point_pack(s, w);
+    const int64_t tiles = s.tiles(), row_groups = s.row_groups();
+    const int64_t all = s.n * s.groups * tiles;
+    // Few tiles: their rows are shared out too. Speed alone depends on how.
+    const int threads = dl_num_threads();
+    const int64_t parts = gemm_min(row_groups, gemm_div_up(4 * threads, all));
+    const int64_t work = s.rows * s.channels * V * N / parts;
+    const int64_t grain = gemm_max(gemm_div_up(kGemmAlone / 4, work), all / (8 * threads));
+    const int64_t room = s.channels > PointTile<T>::KC ? s.rows * V * N : 1;
+    int failed = 0;
+    parallel_for(all * parts, grain, [&](int64_t begin, int64_t end) {
+        T* sums = static_cast<T*>(dl_scratch(size_t(room) * sizeof(T), 1));
+        if (!sums) {
+            __atomic_store_n(&failed, 1, __ATOMIC_RELAXED);
+            return;
+        }
+        for (int64_t i = begin; i < end; ++i) {
+            const int64_t at = i / parts, part = i % parts, slab = at / tiles;
+            PointTask task;
+            task.image = slab / s.groups, task.group = slab % s.groups, task.tile = at % tiles;
+            task.g0 = row_groups * part / parts, task.g1 = row_groups * (part + 1) / parts;
+            point_task(s, task, w + task.group * s.rows * s.channels, sums);
+        }
+    });
+    return failed ? DL_OUT_OF_MEMORY : DL_OK;
+}
+
+template <class T>
+dl_status pointwise_forward(const dl_conv& p) {
+    return pointwise(Pointwise<T>(p, false));
+}
+template <class T>
+dl_status pointwise_backward_input(const dl_conv& p) {
+    return pointwise(Pointwise<T>(p, true));
+}
+
+}  // namespace
