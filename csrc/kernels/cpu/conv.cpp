@@ -11,6 +11,7 @@
 #include "kernels/cpu/conv_cost.h"
 #include "kernels/cpu/conv_depthwise.h"
 #include "kernels/cpu/conv_direct.h"
+#include "kernels/cpu/conv_patches.h"
 #include "kernels/cpu/conv_pointwise.h"
 #include "kernels/cpu/conv_sliding.h"
 #include "kernels/cpu/conv_sliding_cost.h"
@@ -145,6 +146,8 @@ constexpr Algorithm kForward[] = {
      pointwise_forward<float>, pointwise_forward<double>},
     {"broadcast", is_direct, sliding_seconds<broadcast_seconds, false>, conv_sum_error,
      broadcast_forward<float>, broadcast_forward<double>},
+    {"patches", is_direct, patches_seconds, conv_sum_error, forward<float, sliding_patches>,
+     forward<double, sliding_patches>},
     {"atrous", atrous_applies, atrous_seconds<DL_CONV_FORWARD>, atrous_error,
      atrous<DL_CONV_FORWARD>, nullptr},
     {"winograd2", wino_applies, wino_forward_seconds<2>, wino_error<2>, wino_forward<float, 2>,

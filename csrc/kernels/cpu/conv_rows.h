@@ -2,9 +2,56 @@
 // with padding, split by stride (planes.h), or the input itself where nothing has to be added.
 #pragma once
 #include "kernels/cpu/conv_sliding.h"
+#include "kernels/cpu/lanes.h"
 #include "kernels/cpu/planes.h"
 
 namespace {
+
+// split_row with zeros for a stride S that divides the lanes: S vectors at a time, by shuffles.
+template <class T, int S>
+void split_lanes(T* dst, const T* src, const PhasedShape& s, int64_t pad) {
+    constexpr int N = Vec<T>::N;
+    for (int64_t j = 0; j < s.ld; j += N, dst += N) {
+        typename Vec<T>::type v[S];
+#pragma GCC unroll 16
+        for (int i = 0; i < S; ++i) {
+            const int64_t at = j * S + i * N - pad;
+            v[i] = at >= 0 && at + N <= s.width
+                       ? vload(src + at)
+                       : vload_mask(src + at, lane_mask<T>(-at, s.width - at));
+        }
+        // Each stage sorts by one more bit of the place: in the end vector f holds phase f.
+#pragma GCC unroll 4
+        for (int stage = 1; stage < S; stage *= 2) {
+            typename Vec<T>::type next[S];
+#pragma GCC unroll 8
+            for (int i = 0; i < S / 2; ++i) {
+                next[i] = vevens<T>(v[2 * i], v[2 * i + 1]);
+                next[i + S / 2] = vodds<T>(v[2 * i], v[2 * i + 1]);
+            }
+#pragma GCC unroll 16
+            for (int i = 0; i < S; ++i) v[i] = next[i];
+        }
+#pragma GCC unroll 16
+        for (int i = 0; i < S; ++i) vstore(dst + i * s.ld, v[i]);
+    }
+}
+// Whether there is a split_lanes for the stride; then the row is split.
+template <class T>
+bool split_by_lanes(T* dst, const T* src, const PhasedShape& s, int64_t pad) {
+    constexpr int N = Vec<T>::N;
+    if (s.stride == 2)
+        split_lanes<T, 2>(dst, src, s, pad);
+    else if (s.stride == 4 && N >= 4)
+        split_lanes<T, N >= 4 ? 4 : 2>(dst, src, s, pad);
+    else if (s.stride == 8 && N >= 8)
+        split_lanes<T, N >= 8 ? 8 : 2>(dst, src, s, pad);
+    else if (s.stride == 16 && N >= 16)
+        split_lanes<T, N >= 16 ? 16 : 2>(dst, src, s, pad);
+    else
+        return false;
+    return true;
+}
 
 // How the rows of input under a band of output lie in memory: [channel][slice][row][cells].
 template <class T>
@@ -79,7 +126,7 @@ struct SlidingRows {
  private:
     void fill_row(const Sliding<T>& s, const T* from, T* out) const {
         if (reach[2] || s.mul[2] == 1) {
-            split_row(out, from, shape, T(0));
+            if (!split_by_lanes(out, from, shape, -least[2])) split_row(out, from, shape, T(0));
             return;
         }
         const ConvTap& t = s.taps[0];

@@ -128,6 +128,18 @@ double direct_seconds(const dl_conv& p, bool backward) {
     return c.repeats * cycles / kConvHertz + conv_traffic(p) / 4;
 }
 
+double patches_seconds(const dl_conv& p) {
+    const SlidingCost c = sliding_cost(p, false);
+    const double vectors =
+        double(p.n) * double(p.out[0]) * ceil_div(double(p.out[1] * p.out[2]), double(c.lanes));
+    const double rows = 2 * ceil_div(c.rows, 2);
+    // Cycles of a step of a vector: products, at least as long as one takes; the patch.
+    const double step = __builtin_fmax(rows * 1.06 / kConvPorts, 2) + 2.5;
+    double cycles = c.groups * vectors * (c.steps() * step + rows * 1.5);
+    cycles += c.weights() * 0.5 + c.inputs * 0.3;
+    return cycles / kConvHertz + conv_traffic(p) / 4;
+}
+
 template <double (*seconds)(const dl_conv&, bool), bool backward>
 double sliding_seconds(const dl_conv& p) {
     return seconds(p, backward);
