@@ -95,6 +95,7 @@ def test_tables_are_well_formed(suite):
         ("models", "LeNet-5, batch 1$"),
         ("threads", "gemm 128"),
         ("neighbour", "LeNet"),
+        ("data", "crop, flip, to floats, (array|tensor)$"),
         ("first", "4 elements, no gradient"),
     ],
 )

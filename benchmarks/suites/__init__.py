@@ -19,6 +19,7 @@ NAMES = (
     "elementwise",
     "memory",
     "overhead",
+    "data",
     "import",
     "footprint",
     "threads",

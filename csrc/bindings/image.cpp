@@ -18,12 +18,14 @@ void bind_image(Api& api) {
     api.fn("_image_gray_blend(input, factor)", &image_gray_blend);
     api.fn("_image_hue(input, turns)", &image_hue);
     api.fn("_image_gray_mean(input)", &image_gray_mean);
-    api.fn("_image_to_planes(input, divisor, mean=None, std=None)",
-           [](const Tensor& x, double divisor, std::optional<Numbers> mean,
-              std::optional<Numbers> std) {
-               return image_to_planes(x, divisor, mean.value_or(Numbers{}),
-                                      std.value_or(Numbers{}));
-           });
+    api.fn(
+        "_image_to_planes(input, divisor, mean=None, std=None, mirror_rows=False, "
+        "mirror_columns=False)",
+        [](const Tensor& x, double divisor, std::optional<Numbers> mean, std::optional<Numbers> std,
+           bool mirror_rows, bool mirror_columns) {
+            return image_to_planes(x, divisor, mean.value_or(Numbers{}), std.value_or(Numbers{}),
+                                   mirror_rows, mirror_columns);
+        });
 }
 
 }  // namespace deeplite

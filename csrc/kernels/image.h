@@ -1,17 +1,26 @@
 // Contract of the image family: pictures on their way from a file to a network. x [n, h, w, c] and
-// y [n, oh, ow, c], dense rows of pixels, u8 (0..255) or f32; arithmetic in f32 unless said
-// otherwise, without fused multiply-adds, so that every instruction set gives the same bits.
+// y [n, oh, ow, c], u8 (0..255) or f32; arithmetic in f32 unless said otherwise, without fused
+// multiply-adds, so that every instruction set gives the same bits.
+//
+// What looks at several pixels at once (resample, warp, blur) takes dense rows of pixels. What is
+// done to one pixel takes any strides, negative ones too: planes [n, c, h, w], crops and mirror
+// images are read where they lie.
 //
 // A picture of ordinary size is prepared on the calling thread alone: loader threads, not kernels,
 // share the processors. Only larger work is cut, by its size.
 #pragma once
 #include "kernels/types.h"
 
+typedef struct dl_image_strides {  // in elements
+    int64_t n, h, w, c;
+} dl_image_strides;
+
 typedef struct dl_image_args {
     int32_t dtype;  // of x and y: DL_U8 or DL_F32
     int64_t n, h, w, c, oh, ow;
     const void* x;
     void* y;
+    dl_image_strides xs, ys;  // for linear and what follows it in the table
 } dl_image_args;
 
 // One axis of a separable resampling: out[i] = sum of weight[i * taps + k] * in[start[i] + k], with
@@ -50,6 +59,8 @@ typedef struct dl_blur_args {
     const float *columns, *rows;
 } dl_blur_args;
 
+enum { DL_GRAY_SUMS = 16 };
+
 typedef struct dl_image_table {
     dl_status (*resample)(const dl_resample_args*);
     dl_status (*warp)(const dl_warp_args*);
@@ -61,9 +72,10 @@ typedef struct dl_image_table {
     dl_status (*gray_blend)(const dl_image_args*, float factor, float rest);
     // c = 3. Hue turned by `turns` (1 is the whole circle) in HSV space.
     dl_status (*hue)(const dl_image_args*, float turns);
-    // mean[n] of gray(x); c = 3 or 1 (gray already).
+    // mean[n] of gray(x) in f64; c = 3 or 1 (gray already). DL_GRAY_SUMS running sums, column j
+    // goes to the (j % DL_GRAY_SUMS)-th, in the order of rows; then they are added up in order.
     dl_status (*gray_mean)(const dl_image_args*, double* mean);
-    // y f32 [n, c, h, w] = (x / divisor - mean[c]) / std[c]; mean and std may be null.
+    // y f32 = (x / divisor - mean[c]) / std[c]; mean and std may be null.
     dl_status (*to_planes)(const dl_image_args*, float divisor, const float* mean,
                            const float* std);
 } dl_image_table;

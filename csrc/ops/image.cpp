@@ -13,13 +13,22 @@
 namespace deeplite {
 namespace {
 
-// A picture ready for a kernel: contiguous, and its sizes in the kernel's arguments.
+enum class Layout { Dense, Any };
+
+// Of a picture [H, W, C] or pictures [N, H, W, C].
+dl_image_strides strides_of(const Tensor& t) {
+    const int first = t.dim() - 3;
+    return {first ? t.strides()[0] : 0, t.strides()[first], t.strides()[first + 1],
+            t.strides()[first + 2]};
+}
+
+// A picture ready for a kernel, and its sizes in the kernel's arguments.
 struct Picture {
     Tensor x;
     dl_image_args args{};
     bool batch;
 
-    Picture(const char* op, const Tensor& given) : batch(given.dim() == 4) {
+    Picture(const char* op, const Tensor& given, Layout layout) : batch(given.dim() == 4) {
         check<ShapeError>(given.dim() == 3 || given.dim() == 4, op,
                           ": expected a picture [H, W, C] or pictures [N, H, W, C], got ",
                           describe(given));
@@ -28,7 +37,7 @@ struct Picture {
         check(!requires_grad(given) || !grad_enabled(), op,
               ": prepares data and has no gradient; use nn.functional, or detach()");
         if (t_recorder) t_recorder->check_readable(given, op);
-        x = contiguous_raw(given);
+        x = layout == Layout::Dense ? contiguous_raw(given) : given;
         const int first = batch ? 1 : 0;
         args.dtype = int(x.dtype());
         args.n = batch ? x.size(0) : 1;
@@ -36,6 +45,7 @@ struct Picture {
         args.w = args.ow = x.size(first + 1);
         args.c = x.size(first + 2);
         args.x = x.raw();
+        args.xs = strides_of(x);
         check<ShapeError>(args.h > 0 && args.w > 0 && args.c > 0, op,
                           ": a picture without pixels: ", describe(given));
         check<ShapeError>(args.h < INT32_MAX && args.w < INT32_MAX, op,
@@ -51,7 +61,37 @@ struct Picture {
         args.y = y.raw();
         return y;
     }
-    Tensor output() { return output(args.h, args.w); }
+    // Of the same size: planes for planes, pixels for pixels.
+    Tensor output() {
+        const bool planes = args.c > 1 && args.xs.w == 1;
+        Tensor y = planes ? as_pixels(empty_planes(x.dtype())) : output(args.h, args.w);
+        args.y = y.raw();
+        args.ys = strides_of(y);
+        return y;
+    }
+
+    // Planes [C, H, W] or [N, C, H, W], and how they are seen as pixels.
+    Tensor empty_planes(DType dtype) const {
+        Dims shape = {args.c, args.h, args.w};
+        if (batch) shape = {args.n, args.c, args.h, args.w};
+        return empty(shape, dtype, x.device());
+    }
+    static Tensor as_pixels(const Tensor& y) {
+        const Dims &d = y.shape(), &s = y.strides();
+        if (y.dim() == 3) return raw_view(y, {d[1], d[2], d[0]}, {s[1], s[2], s[0]}, y.offset());
+        return raw_view(y, {d[0], d[2], d[3], d[1]}, {s[0], s[2], s[3], s[1]}, y.offset());
+    }
+
+    // Left and right, or top and bottom, exchanged: nothing moves.
+    void mirror(bool rows, bool columns) {
+        auto turn = [&](int64_t size, int64_t* stride) {
+            const int64_t last = (size - 1) * *stride * int64_t(itemsize(x.dtype()));
+            args.x = static_cast<const char*>(args.x) + last;
+            *stride = -*stride;
+        };
+        if (rows) turn(args.h, &args.xs.h);
+        if (columns) turn(args.w, &args.xs.w);
+    }
 };
 
 template <class Fn, class... Args>
@@ -196,7 +236,7 @@ void check_rgb(const char* op, const Picture& p) {
 
 Tensor image_resize(const Tensor& x, int64_t height, int64_t width, const std::string& filter,
                     bool antialias) {
-    Picture p("resize", x);
+    Picture p("resize", x, Layout::Dense);
     check_size("resize", height, width);
     const int64_t h = p.args.h, w = p.args.w;
     const Axis rows = axis_of(filter, antialias, w, width);
@@ -217,7 +257,7 @@ Tensor image_resize(const Tensor& x, int64_t height, int64_t width, const std::s
 
 Tensor image_warp(const Tensor& x, const std::vector<double>& matrix, int64_t height, int64_t width,
                   bool bilinear, const std::vector<double>& fill) {
-    Picture p("warp", x);
+    Picture p("warp", x, Layout::Dense);
     check<ShapeError>(matrix.size() == 9, "warp: expected the 9 entries of a 3x3 matrix, got ",
                       matrix.size());
     check_size("warp", height, width);
@@ -231,7 +271,7 @@ Tensor image_warp(const Tensor& x, const std::vector<double>& matrix, int64_t he
 
 Tensor image_warp_map(const Tensor& x, const Tensor& map, bool bilinear,
                       const std::vector<double>& fill) {
-    Picture p("warp_map", x);
+    Picture p("warp_map", x, Layout::Dense);
     check<ShapeError>(map.dim() == 3 && map.size(2) == 2 && map.dtype() == DType::Float32,
                       "warp_map: expected positions float32[OH, OW, 2], got ", describe(map));
     check_same_device("warp_map", {&x, &map});
@@ -246,7 +286,7 @@ Tensor image_warp_map(const Tensor& x, const Tensor& map, bool bilinear,
 
 Tensor image_blur(const Tensor& x, const std::vector<double>& rows,
                   const std::vector<double>& columns) {
-    Picture p("blur", x);
+    Picture p("blur", x, Layout::Dense);
     const int64_t kw = int64_t(rows.size()), kh = int64_t(columns.size());
     check<ShapeError>(kw % 2 == 1 && kh % 2 == 1, "blur: kernel sizes must be odd, got ", kw,
                       " (rows) and ", kh, " (columns)");
@@ -254,7 +294,7 @@ Tensor image_blur(const Tensor& x, const std::vector<double>& rows,
                       " are too large for a picture of ", p.args.h, " x ", p.args.w,
                       " (edges are mirrored once)");
     const std::vector<float> r(rows.begin(), rows.end()), c(columns.begin(), columns.end());
-    Tensor y = p.output();
+    Tensor y = p.output(p.args.h, p.args.w);
     dl_blur_args a{p.args, kh, kw, c.data(), r.data()};
     run("blur", p.x, &dl_image_table::blur, &a);
     return y;
@@ -262,7 +302,7 @@ Tensor image_blur(const Tensor& x, const std::vector<double>& rows,
 
 Tensor image_linear(const Tensor& x, const std::vector<double>& scale,
                     const std::vector<double>& shift) {
-    Picture p("linear", x);
+    Picture p("linear", x, Layout::Any);
     const std::vector<float> a = per_channel("linear", "scale", scale, p.args.c);
     const std::vector<float> b = per_channel("linear", "shift", shift, p.args.c);
     Tensor y = p.output();
@@ -271,7 +311,7 @@ Tensor image_linear(const Tensor& x, const std::vector<double>& scale,
 }
 
 Tensor image_gray_blend(const Tensor& x, double factor) {
-    Picture p("gray_blend", x);
+    Picture p("gray_blend", x, Layout::Any);
     check_rgb("gray_blend", p);
     Tensor y = p.output();
     run("gray_blend", p.x, &dl_image_table::gray_blend, &p.args, float(factor),
@@ -280,7 +320,7 @@ Tensor image_gray_blend(const Tensor& x, double factor) {
 }
 
 Tensor image_hue(const Tensor& x, double turns) {
-    Picture p("hue", x);
+    Picture p("hue", x, Layout::Any);
     check_rgb("hue", p);
     Tensor y = p.output();
     run("hue", p.x, &dl_image_table::hue, &p.args, float(turns));
@@ -288,7 +328,7 @@ Tensor image_hue(const Tensor& x, double turns) {
 }
 
 Tensor image_gray_mean(const Tensor& x) {
-    Picture p("gray_mean", x);
+    Picture p("gray_mean", x, Layout::Any);
     check<ShapeError>(p.args.c == 3 || p.args.c == 1, "gray_mean: expected 1 or 3 channels, got ",
                       describe(x));
     Tensor mean = empty(p.batch ? Dims{p.args.n} : Dims{}, DType::Float64, x.device());
@@ -297,18 +337,18 @@ Tensor image_gray_mean(const Tensor& x) {
 }
 
 Tensor image_to_planes(const Tensor& x, double divisor, const std::vector<double>& mean,
-                       const std::vector<double>& std) {
-    Picture p("to_planes", x);
+                       const std::vector<double>& std, bool mirror_rows, bool mirror_columns) {
+    Picture p("to_planes", x, Layout::Any);
     check<ShapeError>(mean.empty() == std.empty(), "to_planes: mean and std come together");
     std::vector<float> means, stds;
     if (!mean.empty()) {
         means = per_channel("to_planes", "mean", mean, p.args.c);
         stds = per_channel("to_planes", "std", std, p.args.c);
     }
-    Dims shape = {p.args.c, p.args.h, p.args.w};
-    if (p.batch) shape = {p.args.n, p.args.c, p.args.h, p.args.w};
-    Tensor y = empty(shape, DType::Float32, x.device());
+    p.mirror(mirror_rows, mirror_columns);
+    Tensor y = p.empty_planes(DType::Float32);
     p.args.y = y.raw();
+    p.args.ys = strides_of(Picture::as_pixels(y));
     run("to_planes", p.x, &dl_image_table::to_planes, &p.args, float(divisor),
         static_cast<const float*>(means.empty() ? nullptr : means.data()),
         static_cast<const float*>(stds.empty() ? nullptr : stds.data()));

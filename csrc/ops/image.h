@@ -29,7 +29,8 @@ Tensor image_gray_blend(const Tensor& x, double factor);
 Tensor image_hue(const Tensor& x, double turns);
 Tensor image_gray_mean(const Tensor& x);  // float64: [] or [N]
 // (x / divisor - mean[c]) / std[c] as float32 [C, H, W] or [N, C, H, W]; mean and std may be empty.
+// mirror_rows: x read from the last row to the first; mirror_columns: from the right to the left.
 Tensor image_to_planes(const Tensor& x, double divisor, const std::vector<double>& mean,
-                       const std::vector<double>& std);
+                       const std::vector<double>& std, bool mirror_rows, bool mirror_columns);
 
 }  // namespace deeplite

@@ -343,6 +343,69 @@ def test_every_instruction_set_gives_the_same_bits(dtype: str) -> None:
         assert [i for i, (a, b) in enumerate(zip(first, other)) if a != b] == [], name
 
 
+def lying_differently(array: np.ndarray) -> dict[str, np.ndarray]:
+    """The same pixels, elsewhere in memory."""
+    wide = np.zeros((array.shape[0] + 3, array.shape[1] + 5, array.shape[2]), array.dtype)
+    wide[1:-2, 2:-3] = array
+    return {
+        "cropped": wide[1:-2, 2:-3],
+        "mirrored columns": np.ascontiguousarray(array[:, ::-1])[:, ::-1],
+        "mirrored rows": np.ascontiguousarray(array[::-1])[::-1],
+        "turned around": np.ascontiguousarray(wide[::-1, ::-1])[::-1, ::-1][1:-2, 2:-3],
+        "planes": np.ascontiguousarray(array.transpose(2, 0, 1)).transpose(1, 2, 0),
+        "turned planes": np.ascontiguousarray(array[:, ::-1].transpose(2, 0, 1)).transpose(1, 2, 0)[
+            :, ::-1
+        ],
+        "columns": np.ascontiguousarray(array.transpose(1, 0, 2)).transpose(1, 0, 2),
+        "other colours first": np.ascontiguousarray(array[..., ::-1])[..., ::-1],
+    }
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+@pytest.mark.parametrize("size", [(37, 45), (5, 300), (1, 1), (16, 128)])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_pictures_are_read_where_they_lie(dtype: str, size: Any, channels: int) -> None:
+    array = picture(*size, channels)
+    array = array if dtype == "uint8" else array.astype(np.float32) / 255
+    shifts = [0.1 * c for c in range(channels)]
+    functions = [F.to_tensor, F.invert, lambda x: F.shift_channels(x, shifts)]
+    if channels != 4:
+        functions += [lambda x: F.adjust_contrast(x, 0.4)]
+    if channels == 3:
+        functions += [lambda x: F.adjust_saturation(x, 1.7), lambda x: F.adjust_hue(x, 0.3)]
+        functions += [lambda x: F.rotate(x, 33, fill=[0.2, 0.4, 0.6]), F.rgb_to_grayscale]
+    cpu = deeplite.backends.cpu
+    with cpu.using_isa("reference"):
+        wanted = [np.asarray(f(array)) for f in functions]
+    for name in [*cpu.capability(), "reference"]:
+        with cpu.using_isa(name):
+            for lie, same in {"dense": array, **lying_differently(array)}.items():
+                np.testing.assert_array_equal(same, array)
+                for i, f in enumerate(functions):
+                    np.testing.assert_array_equal(np.asarray(f(same)), wanted[i], f"{name} {lie}")
+            planes = deeplite.from_numpy(array.transpose(2, 0, 1).copy())
+            for f, one in zip(functions[1:], wanted[1:]):
+                both = f(deeplite.stack([planes, planes])).numpy().transpose(0, 2, 3, 1)
+                np.testing.assert_array_equal(both[1], one)
+
+
+@pytest.mark.parametrize("divisor", [255.0, 2.0, 3.0, 7.0, 0.1, 100.0])
+def test_bytes_are_divided_as_a_division_does(divisor: float) -> None:
+    array = np.arange(256, dtype=np.uint8).reshape(16, 16, 1)
+    wanted = array[..., 0].astype(np.float32) / np.float32(divisor)
+    made = deeplite._C._image_to_planes(deeplite.from_numpy(array), divisor)
+    np.testing.assert_array_equal(made.numpy()[0], wanted)
+
+
+def test_a_border_of_several_numbers_around_a_tensor() -> None:
+    x = deeplite.ones(2, 3, 2, 2)
+    made = F.pad(x, [1, 0, 2, 1], fill=[3.0, 4.0, 5.0])
+    assert made.shape == (2, 3, 3, 5)
+    assert made[1, :, 0, 0].tolist() == [3.0, 4.0, 5.0] and made[..., :2, 1:3].sum() == 24
+    with pytest.raises(ValueError, match="fill has 2 entries"):
+        F.pad(x, 1, fill=[1.0, 2.0])
+
+
 def test_large_pictures_are_the_same_for_any_number_of_threads() -> None:
     array = picture(700, 900)
     before = deeplite.get_num_threads()
@@ -353,7 +416,8 @@ def test_large_pictures_are_the_same_for_any_number_of_threads() -> None:
             made = (
                 F.resize(array, (500, 611)), F.rotate(array, 20, Mode.BILINEAR),
                 F.gaussian_blur(array, 5), F.adjust_hue(array, 0.2), F.adjust_saturation(array, 2),
-                F.to_tensor(array).numpy(),
+                F.to_tensor(array).numpy(), F.adjust_contrast(array, 2), F.rotate(array, 20),
+                F.to_tensor(array[:, ::-1]).numpy(),
             )  # fmt: skip
             results.append([m.tobytes() for m in made])
     finally:

@@ -149,8 +149,17 @@ void positions_of(const dl_warp_args& a, int64_t i, int64_t first, int64_t n, fl
         return;
     }
     const double* m = a.matrix;
+    const double y = double(i);
+    if (m[6] == 0 && m[7] == 0 && m[8] == 1) {  // the divisor is 1
+        for (int64_t j = 0; j < n; ++j) {
+            const double x = double(int32_t(first + j));
+            sx[j] = float(m[0] * x + m[1] * y + m[2]);
+            sy[j] = float(m[3] * x + m[4] * y + m[5]);
+        }
+        return;
+    }
     for (int64_t j = 0; j < n; ++j) {
-        const double x = double(first + j), y = double(i);
+        const double x = double(int32_t(first + j));
         const double s = m[6] * x + m[7] * y + m[8];
         sx[j] = float((m[0] * x + m[1] * y + m[2]) / s);
         sy[j] = float((m[3] * x + m[4] * y + m[5]) / s);
@@ -179,6 +188,60 @@ void warp_edge(const dl_warp_args& a, const T* x, float sx, float sy, C channels
                 (at(x0, y0 + 1, c) * (1 - fx) + at(x0 + 1, y0 + 1, c) * fx) * fy;
         if (!(v == v)) v = a.fill[c];
         out[c] = T(stored(out, v));
+    }
+}
+
+// The pixel that each position is nearest to, as its index in the picture; -1 outside.
+void nearest_of(const dl_image_args& m, const float* sx, const float* sy, int64_t n, int32_t* at) {
+    const float w = float(m.w), h = float(m.h);
+    const int32_t row = int32_t(m.w);
+    for (int64_t j = 0; j < n; ++j) {
+        const float x = rintf(sx[j]), y = rintf(sy[j]);
+        const bool inside = (x >= 0) & (y >= 0) & (x < w) & (y < h);
+        const int32_t pixel = int32_t(inside ? y : 0) * row + int32_t(inside ? x : 0);
+        at[j] = inside ? pixel : -1;
+    }
+}
+
+template <class T, class C>
+void copy_pixels(const dl_warp_args& a, const T* x, const int32_t* at, int64_t n, C channels,
+                 T* out) {
+    for (int64_t j = 0; j < n; ++j, out += channels)
+        for (int64_t c = 0; c < channels; ++c) {
+            const float v = at[j] < 0 ? a.fill[c] : float(x[at[j] * channels + c]);
+            out[c] = T(stored(out, v == v ? v : a.fill[c]));
+        }
+}
+
+// Three bytes are moved as four where a fourth may be read, and written over again by the next
+// pixel; so not the last one of the picture, nor the last one of a row.
+void copy_pixels(const dl_warp_args& a, const uint8_t* x, const int32_t* at, int64_t n,
+                 Channels<3> three, uint8_t* out) {
+    const uint32_t last = uint32_t(a.image.h * a.image.w - 1);
+    uint8_t fill[4] = {};
+    for (int c = 0; c < 3; ++c) fill[c] = uint8_t(stored(out, a.fill[c]));
+    for (int64_t j = 0; j + 1 < n; ++j) {
+        const uint8_t* from = uint32_t(at[j]) < last ? x + int64_t(at[j]) * 3 : fill;
+        if (at[j] == int32_t(last)) {
+            memcpy(out + 3 * j, x + int64_t(last) * 3, 3);
+            continue;
+        }
+        memcpy(out + 3 * j, from, 4);
+    }
+    copy_pixels<uint8_t>(a, x, at + n - 1, 1, three, out + 3 * (n - 1));
+}
+
+// The nearest pixels of a picture whose elements 32 bits can count.
+template <class T, class C>
+void nearest_row(const dl_warp_args& a, const T* x, int64_t i, C channels, T* out) {
+    const dl_image_args& m = a.image;
+    float sx[kPositions], sy[kPositions];
+    int32_t at[kPositions];
+    for (int64_t first = 0; first < m.ow; first += kPositions) {
+        const int64_t n = m.ow - first < kPositions ? m.ow - first : kPositions;
+        positions_of(a, i, first, n, sx, sy);
+        nearest_of(m, sx, sy, n, at);
+        copy_pixels(a, x, at, n, channels, out + first * channels);
     }
 }
 
@@ -214,11 +277,17 @@ void warp_row(const dl_warp_args& a, const T* x, int64_t i, C channels, T* out) 
 template <class T>
 dl_status warp(const dl_warp_args& a) {
     const dl_image_args& m = a.image;
+    const bool nearest = !a.bilinear && m.h * m.w <= INT32_MAX / m.c;
     for_blocks(m.n * m.oh, 1, m.ow * m.c, [&](int64_t begin, int64_t end) {
         for (int64_t row = begin; row < end; ++row) {
             const T* x = static_cast<const T*>(m.x) + (row / m.oh) * m.h * m.w * m.c;
             T* out = static_cast<T*>(m.y) + row * m.ow * m.c;
-            for_channels(m.c, [&](auto c) { warp_row(a, x, row % m.oh, c, out); });
+            for_channels(m.c, [&](auto c) {
+                if (nearest)
+                    nearest_row(a, x, row % m.oh, c, out);
+                else
+                    warp_row(a, x, row % m.oh, c, out);
+            });
         }
     });
     return DL_OK;

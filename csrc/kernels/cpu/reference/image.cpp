@@ -142,24 +142,33 @@ dl_status blur(const dl_blur_args& a) {
     return DL_OK;
 }
 
-// Calls f(pixel of x, pixel of y) for all pixels.
-template <class T, class F>
+// Calls f(pixel of x, pixel of y) for all pixels; an index gives a channel.
+template <class T>
+struct Pixel {
+    T* at;
+    int64_t step;
+    T& operator[](int64_t c) const { return at[c * step]; }
+};
+template <class T, class Y, class F>
 dl_status for_pixels(const dl_image_args& m, const F& f) {
-    parallel_for(m.n * m.h * m.w, kGrain / 4, [&](int64_t begin, int64_t end) {
-        for (int64_t i = begin; i < end; ++i)
-            f(static_cast<const T*>(m.x) + i * m.c, static_cast<T*>(m.y) + i * m.c);
+    const dl_image_strides &a = m.xs, &b = m.ys;
+    for_rows(m.n, m.h, m.w * m.c, [&](int64_t n, int64_t i) {
+        const T* x = static_cast<const T*>(m.x) + n * a.n + i * a.h;
+        Y* y = static_cast<Y*>(m.y) + n * b.n + i * b.h;
+        for (int64_t j = 0; j < m.w; ++j)
+            f(Pixel<const T>{x + j * a.w, a.c}, Pixel<Y>{y + j * b.w, b.c});
     });
     return DL_OK;
 }
 
 template <class T>
-T gray(const T* p) {
+T gray(const Pixel<const T>& p) {
     return T(0.2989f * float(p[0]) + 0.587f * float(p[1]) + 0.114f * float(p[2]));
 }
 
 template <class T>
 dl_status linear(const dl_image_args& m, const float* scale, const float* shift) {
-    return for_pixels<T>(m, [&](const T* x, T* y) {
+    return for_pixels<T, T>(m, [&](Pixel<const T> x, Pixel<T> y) {
         for (int64_t c = 0; c < m.c; ++c)
             y[c] = T(clamp(scale[c] * float(x[c]) + shift[c], top_of(T())));
     });
@@ -167,7 +176,7 @@ dl_status linear(const dl_image_args& m, const float* scale, const float* shift)
 
 template <class T>
 dl_status gray_blend(const dl_image_args& m, float factor, float rest) {
-    return for_pixels<T>(m, [&](const T* x, T* y) {
+    return for_pixels<T, T>(m, [&](Pixel<const T> x, Pixel<T> y) {
         const float other = rest * float(gray(x));
         for (int c = 0; c < 3; ++c) y[c] = T(clamp(factor * float(x[c]) + other, top_of(T())));
     });
@@ -198,7 +207,7 @@ void to_rgb(float h, float s, float v, float out[3]) {
 
 template <class T>
 dl_status hue(const dl_image_args& m, float turns) {
-    return for_pixels<T>(m, [&](const T* x, T* y) {
+    return for_pixels<T, T>(m, [&](Pixel<const T> x, Pixel<T> y) {
         const float top = top_of(T());
         const float in[] = {float(x[0]) / top, float(x[1]) / top, float(x[2]) / top};
         float h, s, v, out[3];
@@ -211,10 +220,14 @@ dl_status hue(const dl_image_args& m, float turns) {
 
 template <class T>
 dl_status gray_mean(const dl_image_args& m, double* mean) {
-    const T* x = static_cast<const T*>(m.x);
     for (int64_t n = 0; n < m.n; ++n) {
-        double sum = 0;
-        for (int64_t i = 0; i < m.h * m.w; ++i, x += m.c) sum += double(m.c == 3 ? gray(x) : *x);
+        double sums[DL_GRAY_SUMS] = {}, sum = 0;
+        for (int64_t i = 0; i < m.h; ++i)
+            for (int64_t j = 0; j < m.w; ++j) {
+                const T* x = static_cast<const T*>(m.x) + n * m.xs.n + i * m.xs.h + j * m.xs.w;
+                sums[j % DL_GRAY_SUMS] += double(m.c == 3 ? gray(Pixel<const T>{x, m.xs.c}) : *x);
+            }
+        for (double s : sums) sum += s;
         mean[n] = sum / double(m.h * m.w);
     }
     return DL_OK;
@@ -222,17 +235,12 @@ dl_status gray_mean(const dl_image_args& m, double* mean) {
 
 template <class T>
 dl_status to_planes(const dl_image_args& m, float divisor, const float* mean, const float* std) {
-    const T* x = static_cast<const T*>(m.x);
-    float* y = static_cast<float*>(m.y);
-    const int64_t plane = m.h * m.w;
-    for (int64_t n = 0; n < m.n; ++n)
-        for (int64_t i = 0; i < plane; ++i)
-            for (int64_t c = 0; c < m.c; ++c) {
-                float v = float(x[(n * plane + i) * m.c + c]) / divisor;
-                if (mean) v = (v - mean[c]) / std[c];
-                y[(n * m.c + c) * plane + i] = v;
-            }
-    return DL_OK;
+    return for_pixels<T, float>(m, [&](Pixel<const T> x, Pixel<float> y) {
+        for (int64_t c = 0; c < m.c; ++c) {
+            y[c] = float(x[c]) / divisor;
+            if (mean) y[c] = (y[c] - mean[c]) / std[c];
+        }
+    });
 }
 
 }  // namespace

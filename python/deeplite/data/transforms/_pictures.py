@@ -67,9 +67,11 @@ def run(
         raise TypeError(f"{name}: expected uint8 or float32, got {image.dtype}")
     if isinstance(image, np.ndarray):
         flat = image[..., None] if image.ndim == 2 else image
-        if any(s < 0 for s in flat.strides):
-            flat = np.ascontiguousarray(flat)
-        made = work(_C.from_numpy(flat)).numpy()
+        flat, rows, columns = forward(flat)
+        pixels = _C.from_numpy(flat)
+        if rows or columns:
+            pixels = pixels.flip([axis for axis, is_so in enumerate((rows, columns)) if is_so])
+        made = work(pixels).numpy()
         return made[..., 0] if image.ndim == 2 and made.shape[-1] == 1 else made
     with deeplite.no_grad():
         *lead, height, width = image.shape
@@ -79,6 +81,17 @@ def run(
         pixels = image.reshape(-1, *image.shape[-3:]).permute(0, 2, 3, 1)
         made_t = work(pixels).permute(0, 3, 1, 2)
         return made_t.reshape(*lead[:-1], *made_t.shape[1:]).contiguous()
+
+
+def forward(pixels: np.ndarray) -> tuple[np.ndarray, bool, bool]:
+    """A view of ``[H, W, C]`` without negative strides, as tensors need it, and whether it has the
+    rows, or the columns, in the opposite order."""
+    rows, columns = pixels.strides[0] < 0, pixels.strides[1] < 0
+    if rows:
+        pixels = pixels[::-1]
+    if columns:
+        pixels = pixels[:, ::-1]
+    return np.ascontiguousarray(pixels) if pixels.strides[2] < 0 else pixels, rows, columns
 
 
 def get_dimensions(img: Picture) -> list[int]:

@@ -26,6 +26,7 @@ from ._pictures import (
     InterpolationMode,
     Picture,
     fills,
+    forward,
     get_dimensions,
     get_image_size,
     pair,
@@ -58,16 +59,13 @@ def to_tensor(pic: Picture) -> Tensor:
     if isinstance(image, Tensor):
         raise TypeError("to_tensor: expected a Pillow image or an array, got a tensor")
     flat = image[..., None] if image.ndim == 2 else image
-    if image.dtype == np.uint8:
-        return _C._image_to_planes(_C.from_numpy(_forward(flat)), 255.0)
-    if image.dtype == np.float32:
-        return _C._image_to_planes(_C.from_numpy(_forward(flat)), 1.0)
-    moved = deeplite.from_numpy(np.ascontiguousarray(flat.transpose(2, 0, 1)))
-    return moved
-
-
-def _forward(array: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(array) if any(s < 0 for s in array.strides) else array
+    if image.dtype == np.uint8 or image.dtype == np.float32:
+        pixels, rows, columns = forward(flat)
+        return _C._image_to_planes(
+            _C.from_numpy(pixels), 255.0 if image.dtype == np.uint8 else 1.0,
+            mirror_rows=rows, mirror_columns=columns,
+        )  # fmt: skip
+    return deeplite.from_numpy(np.ascontiguousarray(flat.transpose(2, 0, 1)))
 
 
 def pil_to_tensor(pic: Picture) -> Tensor:
@@ -259,6 +257,8 @@ def pad(
     if min(left, top, right, bottom) < 0:
         raise ValueError(f"pad: a border cannot be negative, got {padding}; use crop")
     image = to_image(img)
+    if isinstance(image, Tensor) and padding_mode == "constant":
+        return _pad_tensor(image, (top, bottom, left, right), fill)
     if isinstance(image, Tensor):
         return deeplite.from_numpy(_pad_array(
             np.moveaxis(image.numpy(), (-2, -1), (0, 1)), (top, bottom, left, right), fill,
@@ -266,6 +266,19 @@ def pad(
         ))  # fmt: skip
     sides4 = (top, bottom, left, right)
     return _pad_array(image, sides4, fill, padding_mode, -1 if image.ndim == 3 else None, None)
+
+
+def _pad_tensor(image: Tensor, sides: tuple[int, int, int, int], fill: Fill) -> Tensor:
+    """A constant border."""
+    top, bottom, left, right = sides
+    values = fills(fill, image, int(image.shape[-3]) if image.dim() > 2 else 1)
+    *lead, height, width = image.shape
+    shape = (*lead, height + top + bottom, width + left + right)
+    out = image.new_full(shape, values[0])
+    if len(values) > 1:
+        out[...] = deeplite.tensor(values).to(image.dtype).reshape(-1, 1, 1)
+    out[..., top : top + height, left : left + width] = image
+    return out
 
 
 def _pad_array(
@@ -516,15 +529,21 @@ def shift_channels(img: Picture, shift: Sequence[float]) -> Any:
 
 def invert(img: Picture) -> Any:
     """The negative of the picture."""
+    if _top(img) == 255.0:
+        return run("invert", img, deeplite.bitwise_not, by_plane=False)
     return _linear("invert", img, [-1.0], [_top(img)])
 
 
 def solarize(img: Picture, threshold: float) -> Any:
     """Values from the threshold on inverted."""
     image = to_image(img)
+
+    def work(x: Tensor) -> Tensor:
+        return deeplite.where(x >= threshold, invert(x), x)
+
     if isinstance(image, Tensor):
-        return deeplite.where(image >= threshold, invert(image), image)
-    return np.where(image >= threshold, invert(image), image)
+        return work(image)
+    return run("solarize", image, work, by_plane=False)
 
 
 def erase(img: Any, i: int, j: int, h: int, w: int, v: Any, inplace: bool = False) -> Any:
