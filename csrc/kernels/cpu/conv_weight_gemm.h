@@ -1,6 +1,7 @@
 // The gradient of the weights as a matrix product: dw[k, (tap, c)] = dy[k, j] @ patches[(tap, c),
 // j]^T, summed over all positions j of all images.
 #pragma once
+#include "kernels/cpu/conv_im2col.h"
 #include "kernels/cpu/conv_sliding.h"
 
 namespace {
