@@ -145,6 +145,34 @@ def test_pointwise_gradient_of_the_input_adds_a_bias(channels: int) -> None:
     assert np.abs(got - exact).max() <= 1e-13 * np.abs(exact).max()
 
 
+# Late layers: many channels, few positions; sums longer than a block; images that share a tile.
+LATE: list[Case] = [
+    ((3, 300, 7, 7), (150, 300, 1, 1), [1, 1], [0, 0], [1, 1], 1),
+    ((2, 130, 14, 13), (130, 130, 3, 3), [2, 2], [1, 1], [1, 1], 1),
+    ((2, 600, 8, 8), (70, 600, 1, 1), [2, 2], [0, 0], [1, 1], 1),
+    ((1, 70, 6, 9, 8), (80, 70, 3, 3, 3), [2, 1, 2], [1, 1, 1], [1, 1, 1], 1),
+    ((2, 90, 21, 20), (65, 90, 3, 3), [1, 1], [4, 4], [4, 4], 1),
+]
+
+
+@pytest.mark.parametrize("which", PASSES)
+@pytest.mark.parametrize("case", LATE)
+def test_many_channels(case: Case, which: str) -> None:
+    """The matrix product, however the work is shared out: right, and the same bits."""
+    exact = run(case, which, "reference", "float64", bias=True)
+    before = dl.get_num_threads()
+    try:
+        results = []
+        for threads in (1, 2, 4):
+            dl.set_num_threads(threads)
+            results.append(run(case, which, "implicit_gemm", "float32", bias=True))
+    finally:
+        dl.set_num_threads(before)
+    assert results[0] is not None and exact is not None
+    assert np.abs(results[0] - exact).max() <= 5e-6 * np.abs(exact).max()
+    assert all(np.array_equal(results[0], r) for r in results[1:])
+
+
 @pytest.mark.parametrize("name", ("broadcast", "direct", "implicit_gemm"))
 def test_gaps_between_strides_are_zero(name: str) -> None:
     """A window smaller than the stride leaves inputs that nothing depends on."""
@@ -164,6 +192,8 @@ def test_nothing_is_read_beyond_the_tensors() -> None:
         ((1, 3, 17, 17), (6, 3, 3, 3), 1, "direct"),
         ((1, 3, 17, 17), (20, 3, 1, 1), 1, "broadcast"),
         ((1, 3, 17, 17), (20, 3, 1, 1), 1, "pointwise"),
+        ((1, 3, 17, 17), (20, 3, 1, 1), 1, "implicit_gemm"),
+        ((1, 3, 17, 17), (20, 3, 3, 3), 1, "implicit_gemm"),
     ]:
         size = int(np.prod(shape))
         memory = np.full(size + 128, np.nan, np.float32)

@@ -11,12 +11,9 @@
 #include "kernels/cpu/conv_cost.h"
 #include "kernels/cpu/conv_depthwise.h"
 #include "kernels/cpu/conv_direct.h"
-<<<<<<< HEAD
+#include "kernels/cpu/conv_gemm.h"
 #include "kernels/cpu/conv_patches.h"
 #include "kernels/cpu/conv_pointwise.h"
-=======
-#include "kernels/cpu/conv_gemm.h"
->>>>>>> d1d3249 (Convolution as a matrix product: patches are packed channel by channel for a whole block, and once for all tasks where columns are few)
 #include "kernels/cpu/conv_sliding.h"
 #include "kernels/cpu/conv_sliding_cost.h"
 #include "kernels/cpu/conv_weight_gemm.h"

@@ -85,17 +85,17 @@ double sliding_gemm_seconds(const dl_conv& p, bool backward) {
     const double rows = 2 * ceil_div(c.rows, 2);
     // Few rows in a tile: latency.
     const double step = __builtin_fmax(rows / kConvPorts, 4) * vectors;
-    double cycles = c.groups * c.steps() * step * 1.1;
+    double cycles = c.groups * c.steps() * step * 0.96;
     cycles += c.groups * c.steps() * c.positions() *
-              (c.mul > 1              ? 0.5
-               : sliding_pointwise(p) ? 0.12
-                                      : 0.3);
-    cycles += c.weights() * (c.taps > 1 ? 1.5 : 0.5);
+              (c.mul > 1              ? 0.6
+               : sliding_pointwise(p) ? 0.25
+                                      : 0.4);
+    cycles += c.weights() * (c.straight || c.taps == 1 ? 0.5 : 2.5);
     // Tiles that go round the end of a row or plane are scattered.
     const bool whole =
         c.out_mul == 1 && (sliding_pointwise(p) ? conv_volume(p.out) % int64_t(tile) == 0
                                                 : c.width % int64_t(tile) == 0);
-    cycles += c.groups * c.rows * c.positions() * (c.out_mul > 1 ? 1.5 : whole ? 0.1 : 0.7);
+    cycles += c.groups * c.rows * c.positions() * (c.out_mul > 1 ? 1.0 : whole ? 0.1 : 0.3);
     if (p.groups > 1) cycles *= 1.6;  // rarely whole tiles
     return c.repeats * cycles / kConvHertz + conv_traffic(p) / 4;
 }
