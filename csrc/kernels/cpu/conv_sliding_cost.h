@@ -85,10 +85,10 @@ double sliding_gemm_seconds(const dl_conv& p, bool backward) {
     const double rows = 2 * ceil_div(c.rows, 2);
     // Few rows in a tile: latency.
     const double step = __builtin_fmax(rows / kConvPorts, 4) * vectors;
-    double cycles = c.groups * c.steps() * step * 0.96;
+    double cycles = c.groups * c.steps() * step * 0.91;
     cycles += c.groups * c.steps() * c.positions() *
               (c.mul > 1              ? 0.6
-               : sliding_pointwise(p) ? 0.25
+               : sliding_pointwise(p) ? 0.2
                                       : 0.4);
     cycles += c.weights() * (c.straight || c.taps == 1 ? 0.5 : 2.5);
     // Tiles that go round the end of a row or plane are scattered.
