@@ -14,6 +14,15 @@ Tensor batch_norm_python(const Tensor& x, const MaybeTensor& running_mean,
     return batch_norm(x, or_none(running_mean), or_none(running_var), or_none(weight),
                       or_none(bias), training, momentum, eps);
 }
+Tensor fused_batch_norm_python(const Tensor& x, const MaybeTensor& running_mean,
+                               const MaybeTensor& running_var, const MaybeTensor& weight,
+                               const MaybeTensor& bias, bool training, double momentum, double eps,
+                               const MaybeTensor& residual, double min_val,
+                               std::optional<double> max_val) {
+    return fused_batch_norm(x, or_none(running_mean), or_none(running_var), or_none(weight),
+                            or_none(bias), training, momentum, eps, or_none(residual), min_val,
+                            max_val);
+}
 Tensor instance_norm_python(const Tensor& x, const MaybeTensor& running_mean,
                             const MaybeTensor& running_var, const MaybeTensor& weight,
                             const MaybeTensor& bias, bool use_input_stats, double momentum,
@@ -41,6 +50,10 @@ void bind_norm(Api& api) {
         "batch_norm(input, running_mean, running_var, weight=None, bias=None, training=False, "
         "momentum=0.1, eps=1e-05)",
         &batch_norm_python);
+    api.nn(
+        "fused_batch_norm(input, running_mean, running_var, weight=None, bias=None, "
+        "training=False, momentum=0.1, eps=1e-05, residual=None, min_val=0.0, max_val=None)",
+        &fused_batch_norm_python);
     api.nn(
         "instance_norm(input, running_mean=None, running_var=None, weight=None, bias=None, "
         "use_input_stats=True, "

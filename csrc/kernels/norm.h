@@ -6,7 +6,10 @@
 #pragma once
 #include "kernels/types.h"
 
-// x [n, c, s], one mean and variance per channel c.
+// x [n, c, s], one mean and variance per channel c. What follows a norm in most networks can be had in
+// the same pass: `residual` is added and, with `cut`, y is brought to [low, high] (relu: 0 and
+// infinity). The gradient of the cut is dy where low < y < high, else 0: backward takes y from `y`
+// where it is given, and from x, weight and bias where it is not (then nothing may have been added).
 typedef struct dl_batch_norm_args {
     int32_t dtype;
     int32_t training;  // backward: whether mean and rstd came from x itself
@@ -23,6 +26,10 @@ typedef struct dl_batch_norm_args {
     void* dx;            // [n, c, s]  may be null, as may:
     void* dweight;       // [c]
     void* dbias;         // [c]
+    int32_t cut;
+    double low, high;
+    const void* residual;  // [n, c, s]  may be null
+    void* dresidual;       // [n, c, s]  backward, with `cut`: dy where it counts; may be null
 } dl_batch_norm_args;
 
 // x [rows, d], one mean and variance per row; with `rms` no mean is subtracted and rstd is

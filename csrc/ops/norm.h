@@ -11,6 +11,12 @@ namespace deeplite {
 Tensor batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& running_var,
                   const Tensor& weight, const Tensor& bias, bool training, double momentum,
                   double eps);
+// batch_norm(x) + residual (where given, of x's shape), cut to [min_val, max_val], in one pass; without
+// max_val there is no upper bound, so that the default of the binding is relu.
+Tensor fused_batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& running_var,
+                        const Tensor& weight, const Tensor& bias, bool training, double momentum,
+                        double eps, const Tensor& residual, double min_val,
+                        std::optional<double> max_val);
 // As batch_norm with the statistics of each (n, c) on its own; the running ones move towards their
 // average.
 Tensor instance_norm(const Tensor& x, const Tensor& running_mean, const Tensor& running_var,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Any
 
+import numpy as np
 import pytest
 from nn_pairs import LIBRARIES, deeplite, torch
 
@@ -149,3 +150,54 @@ def test_parameter_dict() -> None:
     del p["a"]
     p.clear()
     assert len(list(p.parameters())) == 0
+
+
+def norm_chain(activation: nn.Module, hooked: bool) -> tuple[nn.Sequential, list[int]]:
+    """A net with a batch norm before an activation, and the calls that a hook on either saw."""
+    deeplite.manual_seed(3)
+    net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), activation, nn.Conv2d(8, 2, 1))
+    seen: list[int] = []
+    if hooked:
+        net[1].register_forward_hook(lambda *_: seen.append(1))
+        net[2].register_forward_hook(lambda *_: seen.append(2))
+    return net, seen
+
+
+@pytest.mark.parametrize("train", [True, False])
+@pytest.mark.parametrize(
+    "make", [nn.ReLU, lambda: nn.ReLU(inplace=True), nn.ReLU6, lambda: nn.Hardtanh(-0.5, 0.25)]
+)
+def test_norm_and_activation_in_one_pass_give_the_same(make: Any, train: bool) -> None:
+    """Bit for bit, gradients and running statistics included; and hooks still see every layer."""
+    x = deeplite.randn(4, 3, 9, 9)
+    results = []
+    for hooked in (False, True):
+        net, seen = norm_chain(make(), hooked)
+        net.train(train)
+        own = x.clone().requires_grad_()
+        y = net(own)
+        y.square().sum().backward()
+        gradients = [own.grad, *(p.grad for p in net.parameters())]
+        results.append([t.numpy() for t in (y.detach(), *gradients, *net.buffers())])
+        assert seen == ([1, 2] if hooked else [])
+    for joined, single in zip(*results):
+        np.testing.assert_array_equal(joined, single)
+
+
+def test_norm_joins_only_what_it_knows() -> None:
+    x = deeplite.randn(4, 3)
+    norm = nn.BatchNorm1d(3)
+    assert norm.followed_by(nn.Tanh(), x) is None
+
+    class Louder(nn.ReLU):
+        def forward(self, input: deeplite.Tensor) -> deeplite.Tensor:
+            return 2 * super().forward(input)
+
+    assert norm.followed_by(Louder(), x) is None
+    np.testing.assert_array_equal(
+        nn.Sequential(norm, Louder()).eval()(x).detach().numpy(),
+        (2 * norm(x).relu()).detach().numpy(),
+    )
+    joined = norm.followed_by(nn.ReLU(), x, x)
+    assert joined is not None
+    np.testing.assert_array_equal(joined.detach().numpy(), (norm(x) + x).relu().detach().numpy())

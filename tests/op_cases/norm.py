@@ -44,6 +44,46 @@ def batch_norm_errors() -> Iterator[Error]:
     yield Error("TypeError", "floating", make((4, 3), "int64"), None, None, training=True)
 
 
+def fused_batch_norm() -> Iterator[Sample]:
+    yield Sample(make((4, 3, 5)), None, None, make((3,)), make((3,)), True)
+    mean, var, w, b = stat(3), stat(3, low=0.5, high=2), make((3,)), make((3,))
+    yield Sample(make((4, 3, 5)), mean, var, w, b, False, max_val=1.5)
+    yield Sample(make((4, 3, 5)), mean, var, w, b, False, residual=make((4, 3, 5)))
+    yield Sample(make((6, 3)), None, None, training=True, residual=make((6, 3)), max_val=0.7)
+    yield Sample(make((2, 3, 4, 5), layout="transposed"), None, None, make((3,)), training=True)
+    maps = make((2, 3, 7, 5), layout="transposed")
+    yield Sample(maps, None, None, w, b, True, residual=maps, min_val=-0.5, max_val=0.5)
+    yield Sample(make((2, 2, 2, 3, 2)), stat(2), stat(2, low=0.5, high=2), eps=1e-3)
+    yield Sample(make((3, 2, 70)), None, None, make((2,)), None, True, residual=make((3, 2, 70)))
+    yield Sample(make((40, 9)), None, None, None, make((9,)), True, max_val=6.0)
+
+
+def fused_batch_norm_errors() -> Iterator[Error]:
+    x = make((4, 3, 5))
+    yield Error("ValueError", "more than 1 value", make((1, 3)), None, None, training=True)
+    yield Error("ShapeError", "weight", x, None, None, make((4,)), None, True)
+    yield Error("ValueError", "running_mean", x, None, None)
+    yield Error("ValueError", "max_val", x, None, None, training=True, max_val=0.0)
+    yield Error("ShapeError", "residual", x, None, None, training=True, residual=make((4, 3, 1)))
+    half = make((4, 3, 5), "float64")
+    yield Error("TypeError", "residual", x, None, None, training=True, residual=half)
+
+
+def composed_batch_norm(torch: Any) -> Any:
+    f = torch.nn.functional
+
+    def run(
+        x: Any, mean: Any, var: Any, w: Any = None, b: Any = None, training: bool = False,
+        momentum: float = 0.1, eps: float = 1e-5, residual: Any = None, min_val: float = 0.0,
+        max_val: float | None = None,
+    ) -> Any:  # fmt: skip
+        y = f.batch_norm(x, mean, var, w, b, training, momentum, eps)
+        y = y if residual is None else y + residual
+        return f.hardtanh(y, min_val, math.inf if max_val is None else max_val)
+
+    return run
+
+
 def instance_norm() -> Iterator[Sample]:
     yield Sample(make((2, 3, 5)), weight=make((3,)), bias=make((3,)))
     yield Sample(make((2, 3, 4, 5), layout="transposed"))
@@ -154,6 +194,10 @@ EMPTY = {
 
 CASES = [
     OpCase("nn.functional.batch_norm", batch_norm, batch_norm_errors, k=per_channel, heavy=4),
+    OpCase(
+        "nn.functional.fused_batch_norm", fused_batch_norm, fused_batch_norm_errors,
+        k=per_channel, heavy=6, torch_fn=composed_batch_norm,
+    ),
     OpCase(
         "nn.functional.batch_norm", running, variant="running", k=per_channel,
         fn=with_statistics(False),

@@ -1,8 +1,8 @@
 // Normalisation over rows (layer, RMS and group norm) and the table of the family; batch norm is in
-// norm_batch.h.
+// norm_batch.h and norm_batch_backward.h.
 #include "kernels/norm.h"
 
-#include "kernels/cpu/norm_batch.h"
+#include "kernels/cpu/norm_batch_backward.h"
 #include "kernels/cpu/norm_rows.h"
 
 namespace {
@@ -68,16 +68,11 @@ void row_products(const T* dy, const T* x, const T* weight, int64_t n, T centre,
         if (!weight) {
             norm_add_products(sum, dot, d, v, len, centre);
         } else {
-            int64_t i = 0;
-            for (; i + Vec<T>::N <= len; i += Vec<T>::N) {
-                const typename Vec<T>::type scaled = vload(d + i) * vload(w + i);
+            norm_vectors<T>(len, [&](int64_t i, int64_t m) __attribute__((always_inline)) {
+                const typename Vec<T>::type scaled = norm_load(d + i, m) * norm_load(w + i, m);
                 sum.lanes[0] += scaled;
-                dot.lanes[0] += scaled * (vload(v + i) - c);
-            }
-            for (; i < len; ++i) {
-                sum.tail += d[i] * w[i];
-                dot.tail += d[i] * w[i] * (v[i] - centre);
-            }
+                dot.lanes[0] += scaled * (norm_load(v + i, m, centre) - c);
+            });
         }
         total_sum += norm_total(sum);
         total_dot += norm_total(dot);

@@ -107,16 +107,53 @@ void batch_measure_columns(const BatchWalk& w, const T* x, int64_t block, int64_
     }
 }
 
-// y = (x - centre[c]) * scale[c] + shift[c] over one part of a block.
+// What follows the norm: nothing, a cut, or a residual and a cut. `at` is where v belongs.
 template <class T>
-void batch_write(const BatchWalk& w, const T* x, T* y, const T* mean, const T* rstd,
-                 const T* weight, const T* bias, int64_t block, int64_t part) {
+struct FollowNothing {
+    typedef typename Vec<T>::type V;
+    V operator()(V v, int64_t, int64_t) const { return v; }
+};
+template <class T>
+struct FollowCut {
+    typedef typename Vec<T>::type V;
+    V low, high;
+    V operator()(V v, int64_t, int64_t) const {
+        v = v <= low ? low : v;  // NaN stays
+        return v >= high ? high : v;
+    }
+};
+template <class T>
+struct FollowSum {
+    typedef typename Vec<T>::type V;
+    const T* residual;
+    FollowCut<T> cut;
+    V operator()(V v, int64_t at, int64_t n) const {
+        return cut(v + norm_load(residual + at, n), at, n);
+    }
+};
+template <class T, class F>
+dl_status with_follow(const dl_batch_norm_args& g, const F& f) {
+    const T low = g.cut ? T(g.low) : T(-HUGE_VAL), high = g.cut ? T(g.high) : T(HUGE_VAL);
+    const FollowCut<T> cut = {vset1(low), vset1(high)};
+    if (g.residual) return f(FollowSum<T>{static_cast<const T*>(g.residual), cut});
+    if (g.cut) return f(cut);
+    return f(FollowNothing<T>{});
+}
+
+// y = (x - centre[c]) * scale[c] + shift[c] over one part of a block, with what is to follow it.
+template <class T, class Follow>
+void batch_write(const BatchWalk& w, const Follow& follow, const T* x, T* y, const T* mean,
+                 const T* rstd, const T* weight, const T* bias, int64_t block, int64_t part) {
+    typedef typename Vec<T>::type V;
     const int64_t c0 = w.first_channel(block), c1 = w.last_channel(block);
     if (!w.columns) {
-        const T centre = mean[c0], scale = rstd[c0] * (weight ? weight[c0] : T(1)),
-                shift = bias ? bias[c0] : T(0);
+        const V centre = vset1(mean[c0]), scale = vset1(rstd[c0] * (weight ? weight[c0] : T(1))),
+                shift = vset1(bias ? bias[c0] : T(0));
         BatchWalk::stretches(w, c0, w.begin(part), w.end(part), [&](int64_t at, int64_t len) {
-            row_affine(y + at, x + at, len, centre, scale, shift);
+            norm_vectors<T>(len, [&](int64_t i, int64_t m) __attribute__((always_inline)) {
+                const V v = (norm_load(x + at + i, m) - centre) * scale + shift;
+                norm_store(y + at + i, follow(v, at + i, m), m);
+            });
         });
         return;
     }
@@ -127,15 +164,20 @@ void batch_write(const BatchWalk& w, const T* x, T* y, const T* mean, const T* r
             scale[j] = rstd[ch] * (weight ? weight[ch] : T(1));
             shift[j] = bias ? bias[ch] : T(0);
         }
+    const int64_t width = (c1 - c0) * w.s;
     for (int64_t i = w.begin(part); i < w.end(part); ++i) {
-        const int64_t at = (i * w.c + c0) * w.s, width = (c1 - c0) * w.s;
-        for (int64_t j = 0; j < width; ++j)
-            y[at + j] = (x[at + j] - centre[j]) * scale[j] + shift[j];
+        const int64_t at = (i * w.c + c0) * w.s;
+        norm_vectors<T>(width, [&](int64_t j, int64_t m) __attribute__((always_inline)) {
+            const V v =
+                (norm_load(x + at + j, m) - norm_load(centre + j, m)) * norm_load(scale + j, m) +
+                norm_load(shift + j, m);
+            norm_store(y + at + j, follow(v, at + j, m), m);
+        });
     }
 }
 
-template <class T>
-dl_status batch_norm(const dl_batch_norm_args& g) {
+template <class T, class Follow>
+dl_status batch_norm_with(const dl_batch_norm_args& g, const Follow& follow) {
     if (g.n * g.s == 0 || g.c == 0) return DL_OK;
     const BatchWalk w(g);
     const T* x = static_cast<const T*>(g.x);
@@ -164,145 +206,31 @@ dl_status batch_norm(const dl_batch_norm_args& g) {
             }
         },
         [&](int64_t b, int64_t part) {
-            batch_write(w, x, static_cast<T*>(g.y), mean, rstd, static_cast<const T*>(g.weight),
-                        static_cast<const T*>(g.bias), b, part);
+            batch_write(w, follow, x, static_cast<T*>(g.y), mean, rstd,
+                        static_cast<const T*>(g.weight), static_cast<const T*>(g.bias), b, part);
         });
     return DL_OK;
+}
+
+template <class T>
+dl_status batch_norm(const dl_batch_norm_args& g) {
+    return with_follow<T>(g, [&](const auto& follow) { return batch_norm_with<T>(g, follow); });
 }
 
 template <class T>
 dl_status batch_norm_apply(const dl_batch_norm_args& g) {
     if (g.n * g.s == 0 || g.c == 0) return DL_OK;
     const BatchWalk w(g);
-    parallel_for(w.blocks * w.parts, w.grain, [&](int64_t begin, int64_t end) {
-        for (int64_t t = begin; t < end; ++t)
-            batch_write(w, static_cast<const T*>(g.x), static_cast<T*>(g.y),
-                        static_cast<const T*>(g.mean), static_cast<const T*>(g.rstd),
-                        static_cast<const T*>(g.weight), static_cast<const T*>(g.bias), t / w.parts,
-                        t % w.parts);
-    });
-    return DL_OK;
-}
-
-// ---- backward ----------------------------------------------------------------------------------
-
-struct BatchSums {
-    double sum, dot;  // of dy, and of dy * (x - mean)
-};
-
-template <class T>
-void batch_sums_plane(const BatchWalk& w, const T* dy, const T* x, T centre, int64_t ch,
-                      int64_t part, BatchSums* out) {
-    BatchSums all = {0, 0};
-    for (int64_t e = w.begin(part); e < w.end(part); e += kNormBlock) {
-        const int64_t end = e + kNormBlock < w.end(part) ? e + kNormBlock : w.end(part);
-        NormSum<T> sum, dot;
-        BatchWalk::stretches(w, ch, e, end, [&](int64_t at, int64_t len) {
-            norm_add_products(sum, dot, dy + at, x + at, len, centre);
+    return with_follow<T>(g, [&](const auto& follow) {
+        parallel_for(w.blocks * w.parts, w.grain, [&](int64_t begin, int64_t end) {
+            for (int64_t t = begin; t < end; ++t)
+                batch_write(w, follow, static_cast<const T*>(g.x), static_cast<T*>(g.y),
+                            static_cast<const T*>(g.mean), static_cast<const T*>(g.rstd),
+                            static_cast<const T*>(g.weight), static_cast<const T*>(g.bias),
+                            t / w.parts, t % w.parts);
         });
-        all.sum += norm_total(sum);
-        all.dot += norm_total(dot);
-    }
-    out[ch * w.parts + part] = all;
-}
-
-template <class T>
-void batch_sums_columns(const BatchWalk& w, const T* dy, const T* x, const T* mean, int64_t block,
-                        int64_t part, BatchSums* out) {
-    const int64_t c0 = w.first_channel(block), c1 = w.last_channel(block), width = (c1 - c0) * w.s;
-    T centre[kColumns];
-    for (int64_t j = 0; j < width; ++j) centre[j] = mean[c0 + j / w.s];
-    for (int64_t ch = c0; ch < c1; ++ch) out[ch * w.parts + part] = BatchSums{0, 0};
-    for (int64_t r = w.begin(part); r < w.end(part); r += kColumnRows) {
-        const int64_t end = r + kColumnRows < w.end(part) ? r + kColumnRows : w.end(part);
-        T sum[kColumns] = {}, dot[kColumns] = {};
-        for (int64_t i = r; i < end; ++i) {
-            const int64_t at = (i * w.c + c0) * w.s;
-            for (int64_t j = 0; j < width; ++j) {
-                sum[j] += dy[at + j];
-                dot[j] += dy[at + j] * (x[at + j] - centre[j]);
-            }
-        }
-        for (int64_t j = 0; j < width; ++j) {
-            out[(c0 + j / w.s) * w.parts + part].sum += double(sum[j]);
-            out[(c0 + j / w.s) * w.parts + part].dot += double(dot[j]);
-        }
-    }
-}
-
-// dx = (dy - level - (x - centre) * slope) * scale, with coefficients per channel.
-template <class T>
-void batch_write_dx(const BatchWalk& w, const T* dy, const T* x, T* dx, const T* mean,
-                    const T* level, const T* slope, const T* scale, int64_t block, int64_t part) {
-    const int64_t c0 = w.first_channel(block), c1 = w.last_channel(block);
-    if (!w.columns) {
-        const T m = mean[c0], l = level[c0], k = slope[c0], f = scale[c0];
-        BatchWalk::stretches(w, c0, w.begin(part), w.end(part), [&](int64_t at, int64_t len) {
-            for (int64_t i = at; i < at + len; ++i) dx[i] = (dy[i] - l - (x[i] - m) * k) * f;
-        });
-        return;
-    }
-    T m[kColumns], l[kColumns], k[kColumns], f[kColumns];
-    const int64_t width = (c1 - c0) * w.s;
-    for (int64_t j = 0; j < width; ++j) {
-        const int64_t ch = c0 + j / w.s;
-        m[j] = mean[ch], l[j] = level[ch], k[j] = slope[ch], f[j] = scale[ch];
-    }
-    for (int64_t i = w.begin(part); i < w.end(part); ++i) {
-        const int64_t at = (i * w.c + c0) * w.s;
-        for (int64_t j = 0; j < width; ++j)
-            dx[at + j] = (dy[at + j] - l[j] - (x[at + j] - m[j]) * k[j]) * f[j];
-    }
-}
-
-template <class T>
-dl_status batch_norm_backward(const dl_batch_norm_args& g) {
-    if (g.c == 0) return DL_OK;
-    const T *x = static_cast<const T*>(g.x), *dy = static_cast<const T*>(g.dy);
-    const T *mean = static_cast<const T*>(g.mean), *rstd = static_cast<const T*>(g.rstd);
-    T *dweight = static_cast<T*>(g.dweight), *dbias = static_cast<T*>(g.dbias);
-    if (g.n * g.s == 0) {
-        for (int64_t ch = 0; ch < g.c; ++ch) {
-            if (dweight) dweight[ch] = T(0);
-            if (dbias) dbias[ch] = T(0);
-        }
         return DL_OK;
-    }
-    const BatchWalk w(g);
-    const double count = double(g.n * g.s);
-    BatchSums* sums =
-        static_cast<BatchSums*>(dl_scratch(size_t(g.c * w.parts) * sizeof(BatchSums), 2));
-    T* coefficients = static_cast<T*>(dl_scratch(size_t(g.c * 3) * sizeof(T), 3));
-    if (!sums || !coefficients) return DL_OUT_OF_MEMORY;
-    T *level = coefficients, *slope = level + g.c, *scale = slope + g.c;
-    const bool need_sums = g.training || dweight || dbias;
-    norm_two_stages(
-        w.blocks, w.parts, w.grain,
-        [&](int64_t b, int64_t part) {
-            if (need_sums && w.columns)
-                batch_sums_columns(w, dy, x, mean, b, part, sums);
-            else if (need_sums)
-                batch_sums_plane(w, dy, x, mean[b], b, part, sums);
-        },
-        [&](int64_t b) {
-            for (int64_t ch = w.first_channel(b); ch < w.last_channel(b); ++ch) {
-                double sum = 0, dot = 0, r = double(rstd[ch]);
-                for (int64_t p = 0; p < w.parts && need_sums; ++p) {
-                    sum += sums[ch * w.parts + p].sum;
-                    dot += sums[ch * w.parts + p].dot;
-                }
-                if (dweight) dweight[ch] = T(dot * r);
-                if (dbias) dbias[ch] = T(sum);
-                level[ch] = g.training ? T(sum / count) : T(0);
-                slope[ch] = g.training ? T(dot * r * r / count) : T(0);
-                scale[ch] = g.weight ? T(r) * static_cast<const T*>(g.weight)[ch] : T(r);
-            }
-        },
-        [&](int64_t b, int64_t part) {
-            if (g.dx)
-                batch_write_dx(w, dy, x, static_cast<T*>(g.dx), mean, level, slope, scale, b, part);
-        });
-    return DL_OK;
+    });
 }
 
 }  // namespace

@@ -12,12 +12,32 @@ namespace {
 
 constexpr int64_t kNormBlock = 4096;  // elements summed in T before double takes over
 
-// A running sum over several stretches: vector lanes and the tails of the stretches.
+// A running sum over several stretches.
 template <class T>
 struct NormSum {
     typename Vec<T>::type lanes[2] = {};
-    T tail = T(0);
 };
+
+// A vector of T, of which the first n lanes are in memory; n is a constant N but at the end of a row.
+template <class T>
+DL_INLINE typename Vec<T>::type norm_load(const T* p, int64_t n, T fill = T(0)) {
+    return n == Vec<T>::N ? vload(p) : vload_n(p, n, fill);
+}
+template <class T>
+DL_INLINE void norm_store(T* p, typename Vec<T>::type v, int64_t n) {
+    if (n == Vec<T>::N)
+        vstore(p, v);
+    else
+        vstore_n(p, v, n);
+}
+// f(i, lanes) for vectors that cover [0, n).
+template <class T, class F>
+DL_INLINE void norm_vectors(int64_t n, const F& f) {
+    constexpr int64_t N = Vec<T>::N;
+    int64_t i = 0;
+    for (; i + N <= n; i += N) f(i, N);
+    if (i < n) f(i, n - i);
+}
 
 template <class T>
 DL_INLINE void norm_add_values(NormSum<T>& sum, const T* x, int64_t n) {
@@ -27,7 +47,9 @@ DL_INLINE void norm_add_values(NormSum<T>& sum, const T* x, int64_t n) {
         sum.lanes[0] += vload(x + i);
         sum.lanes[1] += vload(x + i + N);
     }
-    for (; i < n; ++i) sum.tail += x[i];
+    norm_vectors<T>(n - i, [&](int64_t j, int64_t m) __attribute__((always_inline)) {
+        sum.lanes[0] += norm_load(x + i + j, m);
+    });
 }
 // Distances to `centre`, and their squares.
 template <class T>
@@ -43,10 +65,11 @@ DL_INLINE void norm_add_distances(NormSum<T>& sum, NormSum<T>& squares, const T*
         squares.lanes[0] += d0 * d0;
         squares.lanes[1] += d1 * d1;
     }
-    for (; i < n; ++i) {
-        sum.tail += x[i] - centre;
-        squares.tail += (x[i] - centre) * (x[i] - centre);
-    }
+    norm_vectors<T>(n - i, [&](int64_t j, int64_t m) __attribute__((always_inline)) {
+        const typename Vec<T>::type d = norm_load(x + i + j, m, centre) - c;
+        sum.lanes[0] += d;
+        squares.lanes[0] += d * d;
+    });
 }
 // dy, and dy * (x - centre).
 template <class T>
@@ -62,14 +85,15 @@ DL_INLINE void norm_add_products(NormSum<T>& sum, NormSum<T>& dot, const T* dy, 
         dot.lanes[0] += d0 * (vload(x + i) - c);
         dot.lanes[1] += d1 * (vload(x + i + N) - c);
     }
-    for (; i < n; ++i) {
-        sum.tail += dy[i];
-        dot.tail += dy[i] * (x[i] - centre);
-    }
+    norm_vectors<T>(n - i, [&](int64_t j, int64_t m) __attribute__((always_inline)) {
+        const typename Vec<T>::type d = norm_load(dy + i + j, m);
+        sum.lanes[0] += d;
+        dot.lanes[0] += d * (norm_load(x + i + j, m, centre) - c);
+    });
 }
 template <class T>
 DL_INLINE double norm_total(const NormSum<T>& s) {
-    return double(vreduce_add<T>(s.lanes[0] + s.lanes[1])) + double(s.tail);
+    return double(vreduce_add<T>(s.lanes[0] + s.lanes[1]));
 }
 
 // Count, mean and sum of squared distances from the mean, of some elements.
@@ -109,7 +133,10 @@ Moments row_moments(const T* x, int64_t n) {
 // y = (x - centre) * scale + shift
 template <class T>
 DL_INLINE void row_affine(T* y, const T* x, int64_t n, T centre, T scale, T shift) {
-    for (int64_t i = 0; i < n; ++i) y[i] = (x[i] - centre) * scale + shift;
+    const typename Vec<T>::type c = vset1(centre), f = vset1(scale), s = vset1(shift);
+    norm_vectors<T>(n, [&](int64_t i, int64_t m) __attribute__((always_inline)) {
+        norm_store(y + i, (norm_load(x + i, m) - c) * f + s, m);
+    });
 }
 
 // Cuts `parts * blocks` pieces of work in two stages with a meeting between them: measure every

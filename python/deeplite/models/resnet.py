@@ -16,6 +16,7 @@ from typing import Any
 from deeplite import Tensor, flatten, nn
 from deeplite.models.registry import register
 from deeplite.models.residual import BasicBlock, Bottleneck, Norm, ZeroPadShortcut
+from deeplite.ops import norm_act
 
 __all__ = [
     "ResNet",
@@ -192,7 +193,7 @@ class ResNet(nn.Module):
                     nn.init.zeros_((m.bn3 if isinstance(m, Bottleneck) else m.bn2).weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
+        x = self.maxpool(norm_act(self.bn1, self.relu, self.conv1(x)))
         for name in self.stages:
             x = getattr(self, name)(x)
         return self.fc(flatten(self.avgpool(x), 1))

@@ -205,6 +205,16 @@ class ReLU6(Hardtanh):
         return "inplace=True" if self.inplace else ""
 
 
+def cut_of(activation: Module) -> tuple[float, float | None] | None:
+    """The bounds to which ``activation`` cuts its input, (0, None) for ReLU; None if that is not
+    all it does when called."""
+    if isinstance(activation, ReLU) and activation._is_plain(ReLU.forward):
+        return 0.0, None
+    if isinstance(activation, Hardtanh) and activation._is_plain(Hardtanh.forward):
+        return activation.min_val, activation.max_val
+    return None
+
+
 class Threshold(Module):
     """``x`` where it is greater than ``threshold``, else ``value``."""
 

@@ -9,6 +9,7 @@ from deeplite import Tensor
 
 from . import functional as F
 from . import init
+from .activation import cut_of
 from .module import Module
 from .parameter import Parameter
 
@@ -97,6 +98,8 @@ class _NormBase(Module):
 
 
 class _BatchNorm(_NormBase):
+    _joins_next = True
+
     def __init__(
         self,
         num_features: int,
@@ -131,7 +134,35 @@ class _BatchNorm(_NormBase):
             state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
         )
 
-    def forward(self, input: Tensor) -> Tensor:
+    def followed_by(
+        self, activation: Module, input: Tensor, residual: Tensor | None = None
+    ) -> Tensor | None:
+        """``activation(self(input) + residual)`` in one pass over memory, forward and backward
+        (:func:`deeplite.nn.functional.fused_batch_norm`), or None where the layers have to be
+        called one by one: the activation is not ReLU, ReLU6 or Hardtanh, or one of them is hooked.
+
+        Raises:
+            ShapeError, TypeError: the residual is not like the input.
+
+        Example:
+            >>> norm = nn.BatchNorm1d(1, affine=False)
+            >>> norm.followed_by(nn.ReLU(), deeplite.tensor([[1.0], [3.0]]))
+            tensor([[0.0000],
+                    [1.0000]])
+            >>> norm.followed_by(nn.Tanh(), deeplite.zeros(2, 1)) is None
+            True
+        """
+        cut = cut_of(activation)
+        if cut is None or not self._is_plain(_BatchNorm.forward):
+            return None
+        return self(input, cut, residual)
+
+    def forward(
+        self,
+        input: Tensor,
+        _cut: tuple[float, float | None] | None = None,
+        _residual: Tensor | None = None,
+    ) -> Tensor:
         self._check_input_dim(input)
         momentum = 0.0 if self.momentum is None else self.momentum
         counted = self.num_batches_tracked if self.training else None
@@ -140,7 +171,7 @@ class _BatchNorm(_NormBase):
         # Without running statistics evaluation too uses the batch's.
         by_batch = self.training or (self.running_mean is None and self.running_var is None)
         update = not self.training or self.track_running_stats
-        result = F.batch_norm(
+        arguments = (
             input,
             self.running_mean if update else None,
             self.running_var if update else None,
@@ -150,6 +181,10 @@ class _BatchNorm(_NormBase):
             momentum,
             self.eps,
         )
+        if _cut is None:
+            result = F.batch_norm(*arguments)
+        else:
+            result = F.fused_batch_norm(*arguments, _residual, *_cut)
         if counted is not None:
             counted.add_(1)  # last: a call that fails counts nothing
         return result

@@ -140,9 +140,19 @@ class Sequential(_ModuleSequence):
         return type(self)(*(m for _ in range(times) for m in self))
 
     def forward(self, input: Any) -> Any:
+        norm: Any = None  # a layer not yet called, as it may join the next one
         for module in self._modules.values():
-            input = module(input)  # type: ignore[misc]
-        return input
+            if norm is not None:
+                joined = norm.followed_by(module, input)
+                if joined is not None:
+                    input, norm = joined, None
+                    continue
+                input, norm = norm(input), None
+            if module is not None and module._joins_next:
+                norm = module
+            else:
+                input = module(input)  # type: ignore[misc]
+        return input if norm is None else norm(input)
 
 
 class ModuleList(_ModuleSequence):

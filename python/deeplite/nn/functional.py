@@ -88,6 +88,7 @@ from ._functional.loss_margin import (
 )
 from ._functional.norm import (
     batch_norm,
+    fused_batch_norm,
     group_norm,
     instance_norm,
     layer_norm,

@@ -83,6 +83,14 @@ class Module(Hooked, Convertible):
         """
         raise NotImplementedError(f'Module [{type(self).__name__}] is missing "forward"')
 
+    # Whether what comes next may be computed in the same pass, see `_BatchNorm.followed_by`.
+    _joins_next = False
+
+    def _is_plain(self, forward: Any) -> bool:
+        """Whether a call is nothing but ``forward``: no hooks, nor another in its place."""
+        hooked = self._call_hooks or _any_global_hook
+        return not hooked and "forward" not in self.__dict__ and type(self).forward is forward
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         try:
             if self._call_hooks or _any_global_hook or _anomaly_enabled():

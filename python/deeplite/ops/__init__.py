@@ -1,6 +1,6 @@
 """Building blocks of vision models, under the names of ``torchvision.ops``."""
 
-from deeplite.ops.misc import Conv2dNormActivation, Permute, SqueezeExcitation
+from deeplite.ops.misc import Conv2dNormActivation, Permute, SqueezeExcitation, norm_act
 from deeplite.ops.stochastic_depth import StochasticDepth, stochastic_depth
 
 __all__ = [
@@ -8,5 +8,6 @@ __all__ = [
     "Permute",
     "SqueezeExcitation",
     "StochasticDepth",
+    "norm_act",
     "stochastic_depth",
 ]

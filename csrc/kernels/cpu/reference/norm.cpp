@@ -19,7 +19,10 @@ dl_status batch_norm_apply(const dl_batch_norm_args& g) {
     for (int64_t i = 0; i < g.n * g.c * g.s; ++i) {
         const int64_t c = i / g.s % g.c;
         const double centred = at<T>(g.x, i, 0) - at<T>(g.mean, c, 0);
-        put<T>(g.y, i, centred * at<T>(g.rstd, c, 0) * at<T>(g.weight, c, 1) + at<T>(g.bias, c, 0));
+        double y = centred * at<T>(g.rstd, c, 0) * at<T>(g.weight, c, 1) + at<T>(g.bias, c, 0);
+        y += at<T>(g.residual, i, 0);
+        if (g.cut) y = y <= g.low ? g.low : y >= g.high ? g.high : y;
+        put<T>(g.y, i, y);
     }
     return DL_OK;
 }
@@ -45,6 +48,15 @@ dl_status batch_norm(const dl_batch_norm_args& g) {
     return batch_norm_apply<T>(g);
 }
 
+// dy at i, of channel c, where the cut lets it through.
+template <class T>
+double gated(const dl_batch_norm_args& g, int64_t i, int64_t c) {
+    double y = (at<T>(g.x, i, 0) - at<T>(g.mean, c, 0)) * at<T>(g.rstd, c, 0);
+    y = y * at<T>(g.weight, c, 1) + at<T>(g.bias, c, 0);
+    if (g.y) y = at<T>(g.y, i, 0);
+    return g.cut && (y <= T(g.low) || y >= T(g.high)) ? 0 : at<T>(g.dy, i, 0);
+}
+
 template <class T>
 dl_status batch_norm_backward(const dl_batch_norm_args& g) {
     const double count = double(g.n * g.s);
@@ -54,15 +66,16 @@ dl_status batch_norm_backward(const dl_batch_norm_args& g) {
         for (int64_t n = 0; n < g.n; ++n)
             for (int64_t s = 0; s < g.s; ++s) {
                 const int64_t i = (n * g.c + c) * g.s + s;
-                sum += at<T>(g.dy, i, 0);
-                dot += at<T>(g.dy, i, 0) * (at<T>(g.x, i, 0) - mean) * rstd;
+                sum += gated<T>(g, i, c);
+                dot += gated<T>(g, i, c) * (at<T>(g.x, i, 0) - mean) * rstd;
             }
         put<T>(g.dweight, c, dot);
         put<T>(g.dbias, c, sum);
         for (int64_t n = 0; n < g.n; ++n)
             for (int64_t s = 0; s < g.s; ++s) {
                 const int64_t i = (n * g.c + c) * g.s + s;
-                double d = at<T>(g.dy, i, 0);
+                double d = gated<T>(g, i, c);
+                if (g.cut) put<T>(g.dresidual, i, d);
                 if (g.training) d -= (sum + (at<T>(g.x, i, 0) - mean) * rstd * dot) / count;
                 put<T>(g.dx, i, d * rstd * at<T>(g.weight, c, 1));
             }

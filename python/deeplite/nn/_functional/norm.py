@@ -40,6 +40,46 @@ def batch_norm(
     return core.batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
 
 
+def fused_batch_norm(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+    residual: Tensor | None = None,
+    min_val: float = 0.0,
+    max_val: float | None = None,
+) -> Tensor:
+    """``relu(batch_norm(input) + residual)`` in one pass over memory, and its gradient in one.
+
+    In general ``hardtanh(batch_norm(input, ...) + residual, min_val, max_val)``; ReLU6 has
+    ``max_val=6``. ``nn.Sequential`` takes it for a batch norm that an activation follows.
+
+    Args:
+        residual: of the input's shape and dtype; None for none.
+        min_val, max_val: bounds of the result; no upper bound when None.
+
+    Shape: input and residual ``[N, C, *]``, everything else ``[C]``.
+
+    Raises:
+        ShapeError: a statistic, weight, bias or residual does not fit the input.
+        TypeError: dtypes do not go together.
+        ValueError: max_val is not above min_val, or training with a single value for each channel.
+
+    Example:
+        >>> x = deeplite.tensor([[1.0], [3.0]])
+        >>> F.fused_batch_norm(x, None, None, training=True, eps=0, max_val=6).tolist()
+        [[0.0], [1.0]]
+    """
+    return core.fused_batch_norm(
+        input, running_mean, running_var, weight, bias, training, momentum, eps, residual,
+        min_val, max_val,
+    )  # fmt: skip
+
+
 def layer_norm(
     input: Tensor,
     normalized_shape: Sequence[int],
