@@ -27,6 +27,8 @@ struct BatchWalk {
         parts = norm_parts(blocks, channels * n * s);
         step = (units + parts - 1) / parts;
         grain = 16384 / (channels * n * s) + 1;
+        const int64_t even = blocks / 16 < 4 ? blocks / 16 : 4;
+        if (grain < even) grain = even;
     }
     int64_t begin(int64_t part) const { return part * step < units ? part * step : units; }
     int64_t end(int64_t part) const {
@@ -40,16 +42,18 @@ struct BatchWalk {
     // f(offset, length) for the stretches of channel ch that hold its elements [e0, e1).
     template <class F>
     DL_INLINE void stretches(const BatchWalk& w, int64_t ch, int64_t e0, int64_t e1, const F& f) {
-        for (int64_t e = e0; e < e1;) {
-            const int64_t i = e / w.s, at = e % w.s;
-            const int64_t len = w.s - at < e1 - e ? w.s - at : e1 - e;
-            f((i * w.c + ch) * w.s + at, len);
-            e += len;
+        int64_t at = (e0 / w.s * w.c + ch) * w.s + e0 % w.s, left = w.s - e0 % w.s;
+        for (int64_t rest = e1 - e0; rest > 0; rest -= left, left = w.s) {
+            if (left > rest) left = rest;
+            f(at, left);
+            at += left + (w.c - 1) * w.s;
         }
     }
 };
 
-// Moments of the channels of one block over one part; out[channel * parts].
+// Moments of the channels of one block over one part; out[channel * parts]. Only the first stretch is
+// read twice, to find a point near its mean. The mean so far does for the others: where it is far from
+// a stretch's own, that very distance is in the sum of squares, beside which its rounding is small.
 template <class T>
 void batch_measure_plane(const BatchWalk& w, const T* x, int64_t ch, int64_t part, Moments* out) {
     Moments all;
@@ -57,9 +61,11 @@ void batch_measure_plane(const BatchWalk& w, const T* x, int64_t ch, int64_t par
         const int64_t end = e + kNormBlock < w.end(part) ? e + kNormBlock : w.end(part);
         const double count = double(end - e);
         NormSum<T> rough, sum, squares;
-        BatchWalk::stretches(w, ch, e, end,
-                             [&](int64_t at, int64_t len) { norm_add_values(rough, x + at, len); });
-        const T centre = T(norm_total(rough) / count);
+        if (all.count == 0)
+            BatchWalk::stretches(w, ch, e, end, [&](int64_t at, int64_t len) {
+                norm_add_values(rough, x + at, len);
+            });
+        const T centre = all.count == 0 ? T(norm_total(rough) / count) : T(all.mean);
         BatchWalk::stretches(w, ch, e, end, [&](int64_t at, int64_t len) {
             norm_add_distances(sum, squares, x + at, len, centre);
         });
@@ -143,14 +149,17 @@ dl_status with_follow(const dl_batch_norm_args& g, const F& f) {
 // y = (x - centre[c]) * scale[c] + shift[c] over one part of a block, with what is to follow it.
 template <class T, class Follow>
 void batch_write(const BatchWalk& w, const Follow& follow, const T* x, T* y, const T* mean,
-                 const T* rstd, const T* weight, const T* bias, int64_t block, int64_t part) {
+                 const T* rstd, const T* weight, const T* bias, int64_t block, int64_t part,
+                 bool ahead = false) {
     typedef typename Vec<T>::type V;
     const int64_t c0 = w.first_channel(block), c1 = w.last_channel(block);
     if (!w.columns) {
         const V centre = vset1(mean[c0]), scale = vset1(rstd[c0] * (weight ? weight[c0] : T(1))),
                 shift = vset1(bias ? bias[c0] : T(0));
         BatchWalk::stretches(w, c0, w.begin(part), w.end(part), [&](int64_t at, int64_t len) {
+            const T* next = x + at + (ahead ? w.s : 0);
             norm_vectors<T>(len, [&](int64_t i, int64_t m) __attribute__((always_inline)) {
+                __builtin_prefetch(next + i, 0, 2);
                 const V v = (norm_load(x + at + i, m) - centre) * scale + shift;
                 norm_store(y + at + i, follow(v, at + i, m), m);
             });
@@ -205,9 +214,10 @@ dl_status batch_norm_with(const dl_batch_norm_args& g, const Follow& follow) {
                 if (var) var[ch] = T(v);
             }
         },
-        [&](int64_t b, int64_t part) {
+        [&](int64_t b, int64_t part, bool ahead) {
             batch_write(w, follow, x, static_cast<T*>(g.y), mean, rstd,
-                        static_cast<const T*>(g.weight), static_cast<const T*>(g.bias), b, part);
+                        static_cast<const T*>(g.weight), static_cast<const T*>(g.bias), b, part,
+                        ahead);
         });
     return DL_OK;
 }

@@ -125,7 +125,7 @@ void batch_sums_columns(const BatchWalk& w, const Gate& gate, const BatchGradien
 // dx, and the residual's gradient.
 template <class T, class Gate>
 void batch_write_dx(const BatchWalk& w, const Gate& gate, const BatchGradients<T>& g, int64_t block,
-                    int64_t part) {
+                    int64_t part, bool ahead) {
     typedef typename Vec<T>::type V;
     const int64_t c0 = w.first_channel(block), c1 = w.last_channel(block);
     const auto put = [&](int64_t at, int64_t m, V mean, V scale, V shift, V level, V slope)
@@ -139,7 +139,10 @@ void batch_write_dx(const BatchWalk& w, const Gate& gate, const BatchGradients<T
         const V mean = vset1(g.mean[c0]), scale = vset1(g.scale(c0)), shift = vset1(g.shift(c0)),
                 level = vset1(g.level[c0]), slope = vset1(g.slope[c0]);
         BatchWalk::stretches(w, c0, w.begin(part), w.end(part), [&](int64_t at, int64_t len) {
+            const int64_t next = at + (ahead ? w.s : 0);
             norm_vectors<T>(len, [&](int64_t i, int64_t m) __attribute__((always_inline)) {
+                __builtin_prefetch(g.x + next + i, 0, 2);
+                __builtin_prefetch(g.dy + next + i, 0, 2);
                 put(at + i, m, mean, scale, shift, level, slope);
             });
         });
@@ -194,8 +197,8 @@ dl_status batch_backward_with(const dl_batch_norm_args& a, const Gate& gate) {
                 g.slope[ch] = T(dot * r * r / count);
             }
         },
-        [&](int64_t b, int64_t part) {
-            if (g.dx || g.dresidual) batch_write_dx(w, gate, g, b, part);
+        [&](int64_t b, int64_t part, bool ahead) {
+            if (g.dx || g.dresidual) batch_write_dx(w, gate, g, b, part, ahead);
         });
     return DL_OK;
 }

@@ -150,7 +150,7 @@ void norm_two_stages(int64_t blocks, int64_t parts, int64_t grain, const Measure
             for (int64_t b = begin; b < end; ++b) {
                 measure(b, 0);
                 finish(b);
-                write(b, 0);
+                write(b, 0, b + 1 < end);
             }
         });
         return;
@@ -160,7 +160,7 @@ void norm_two_stages(int64_t blocks, int64_t parts, int64_t grain, const Measure
     });
     for (int64_t b = 0; b < blocks; ++b) finish(b);
     parallel_for(blocks * parts, 1, [&](int64_t begin, int64_t end) {
-        for (int64_t t = begin; t < end; ++t) write(t / parts, t % parts);
+        for (int64_t t = begin; t < end; ++t) write(t / parts, t % parts, false);
     });
 }
 
