@@ -45,7 +45,9 @@ def random_case(rng: np.random.Generator, name: str) -> Case:
     if depthwise:
         stride = [int(rng.integers(1, 3))] * 2
         dilation = [1, 1] if stride[0] == 2 else dilation
-        kernel = [int(rng.choice([3, 5, 7])), int(rng.integers(1, 8))]
+        rows = int(rng.choice([3, 3, 5, 7]))
+        kernel = [rows, int(rng.choice([rows, rng.integers(1, 8)]))]
+        dilation = [dilation[0]] * 2 if rng.random() < 0.5 else dilation
     elif rng.random() < 0.2:
         kernel = [1] * rank
     if atrous:
@@ -53,7 +55,7 @@ def random_case(rng: np.random.Generator, name: str) -> Case:
     padding = [int(rng.integers(0, k * d + 1)) for k, d in zip(kernel, dilation, strict=True)]
     if atrous:
         padding = [p // d * d for p, d in zip(padding, dilation, strict=True)]
-    most = 9 if rank == 3 else 45
+    most = 9 if rank == 3 else 160 if depthwise and rng.random() < 0.3 else 45
     size = [
         max(1, d * (k - 1) + 1 - 2 * p) + int(rng.integers(0, most))
         for k, d, p in zip(kernel, dilation, padding, strict=True)

@@ -20,6 +20,18 @@ struct LaneMask {
 };
 #endif
 
+// v, in a register from here on: of a vector that several products share the compiler likes to make
+// an operand in memory of each, and a vector that crosses a line of the cache takes two accesses.
+template <class V>
+DL_INLINE V vhold(V v) {
+#if defined(__x86_64__)
+    asm("" : "+v"(v));
+#elif defined(__aarch64__)
+    asm("" : "+w"(v));
+#endif
+    return v;
+}
+
 template <class T>
 DL_INLINE LaneMask<T> lane_mask(int64_t lo, int64_t hi) {
     constexpr int N = Vec<T>::N;
