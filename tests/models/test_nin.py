@@ -24,6 +24,18 @@ def test_there_is_no_linear_layer() -> None:
     assert tuple(net(deeplite.zeros(2, 3, 32, 32)).shape) == (2, 7)
 
 
+def test_all_classes_begin_with_a_gradient() -> None:
+    """A rectifier stands behind the scores: with biases of zero, some classes soon score zero for
+    all images and learn nothing any more."""
+    deeplite.manual_seed(0)
+    net = models.nin_cifar(width=0.25)
+    convs = [m for m in net.modules() if isinstance(m, nn.Conv2d)]
+    assert all(set(m.bias.tolist()) == {0.0} for m in convs[:-1])
+    assert set(convs[-1].bias.tolist()) == {1.0}
+    maps = net.features(deeplite.randn(16, 3, 32, 32))
+    assert float((maps > 0).float().mean((0, 2, 3)).min()) > 0.5
+
+
 def test_too_small_an_image_names_the_layer() -> None:
     with pytest.raises(ValueError, match=r"\(in features\.0 \(Conv2d\)\)"):
         models.nin_imagenet(width=0.05)(deeplite.zeros(1, 3, 10, 10))

@@ -77,11 +77,16 @@ class NiN(nn.Module):
 
     def _reset(self) -> None:
         # The authors' N(0, 0.05^2) makes the signal vanish without their pre-training: He's rule.
-        for m in self.modules():
-            if isinstance(m, nn.Conv2d):
-                nn.init.kaiming_normal_(m.weight, nonlinearity="relu")
-                if m.bias is not None:
-                    nn.init.zeros_(m.bias)
+        convs = [m for m in self.modules() if isinstance(m, nn.Conv2d)]
+        for m in convs:
+            nn.init.kaiming_normal_(m.weight, nonlinearity="relu")
+            if m.bias is not None:
+                nn.init.zeros_(m.bias)
+        # A rectifier stands behind the scores, too. A class whose map is negative everywhere gets
+        # no gradient and never comes back, so all maps begin above zero: at 1, give or take little.
+        nn.init.normal_(convs[-1].weight, 0, 0.01)
+        if convs[-1].bias is not None:
+            nn.init.ones_(convs[-1].bias)
 
     def forward(self, x: Tensor) -> Tensor:
         return flatten(self.avgpool(self.features(x)), 1)
