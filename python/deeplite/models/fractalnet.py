@@ -92,12 +92,14 @@ class FractalNet(nn.Module):
     """Fractal blocks, each followed by 2x2 maxima: ``[N, 3, H, W] -> [N, num_classes]`` scores.
 
     The deepest path has ``len(widths) * 2^(columns - 1)`` convolutions: 20 with 3 columns and the
-    paper's 5 blocks for CIFAR (33.7 million parameters when counted from its description; its
-    table 1 says 38.6).
+    paper's 5 blocks for CIFAR. That is 33.7 million parameters (33,724,618), in other
+    implementations, too; the 38.6 that comparisons quote do not follow from the description.
 
     Training uses drop-path (section 2.2): of the mini-batches, a share ``global_share`` trains one
     column alone, chosen anew each time and the same in all blocks; in the others each join drops
-    each of its inputs with probability ``drop_path``, but never all.
+    each of its inputs with probability ``drop_path``, but never all. The running statistics of the
+    norm layers then mix what the columns and the whole see; where training is short, take them
+    anew (:func:`deeplite.optim.swa_utils.update_bn`) with ``drop_path = 0`` before eval mode.
 
     Attributes:
         read_out: which column answers in eval mode: None for all of them, -1 for the deepest (the

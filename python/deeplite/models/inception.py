@@ -205,7 +205,11 @@ BN_TABLE: tuple[tuple[int, int, int, int, int, str, int], ...] = (
 
 
 class BNInception(nn.Module):
-    """BN-Inception: ``[N, 3, H, W] -> [N, num_classes]`` scores. 11 million parameters.
+    """BN-Inception: ``[N, 3, H, W] -> [N, num_classes]`` scores. 11.2 million parameters.
+
+    Ports of Caffe's network have 11.3 million (11,295,240): biases beside the norm layers, and 128
+    maps behind the pooling of the sixth and seventh table rows instead of the 96 that add up to the
+    paper's 576.
 
     Args:
         table: see the top of the file's second half.
