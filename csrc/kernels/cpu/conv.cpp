@@ -17,6 +17,7 @@
 #include "kernels/cpu/conv_sliding.h"
 #include "kernels/cpu/conv_sliding_cost.h"
 #include "kernels/cpu/conv_weight_gemm.h"
+#include "kernels/cpu/conv_weight_patches.h"
 #include "kernels/cpu/conv_winograd.h"
 #include "kernels/cpu/conv_winograd_weight.h"
 
@@ -190,6 +191,8 @@ constexpr Algorithm kBackwardWeight[] = {
      depthwise_weight<double>},
     {"direct", is_depthwise, weight_depthwise_seconds, conv_sum_error,
      backward_weight<float, weight_depthwise>, backward_weight<double, weight_depthwise>},
+    {"patches", is_direct, weight_patches_seconds, conv_sum_error,
+     backward_weight<float, weight_patches>, backward_weight<double, weight_patches>},
     {"atrous", atrous_applies, atrous_seconds<DL_CONV_BACKWARD_WEIGHT>, atrous_error,
      atrous<DL_CONV_BACKWARD_WEIGHT>, nullptr},
     {"winograd2", wino_applies, wino_backward_weight_seconds<2>, wino_error<2>,

@@ -85,6 +85,18 @@ DL_INLINE void vstore_mask(T* p, typename Vec<T>::type v, const LaneMask<T>& m) 
 #endif
 }
 
+// Keeps a vector in a register from here on. Compilers like to load it again for every use instead,
+// which costs as many loads as products where a tile multiplies each vector by several others.
+template <class V>
+DL_INLINE V vkeep(V v) {
+#if defined(__x86_64__)
+    asm("" : "+v"(v));
+#elif defined(__aarch64__)
+    asm("" : "+w"(v));
+#endif
+    return v;
+}
+
 // The even and the odd lanes of two vectors, joined; and the way back: lo's and hi's lanes in turn.
 template <class T>
 DL_INLINE typename Vec<T>::type vevens(typename Vec<T>::type a, typename Vec<T>::type b) {
