@@ -14,25 +14,15 @@ import numpy as np
 
 from benchmarks.library import Library
 
-# Our name of a model -> the shape of one input.
-SHAPES: dict[str, tuple[int, ...]] = {
-    "mlp": (784,),
-    "lenet5": (1, 32, 32),
-    "lenet5_modern": (1, 32, 32),
-    "alexnet": (3, 224, 224),
-    "vgg16": (3, 224, 224),
-    "googlenet": (3, 224, 224),
-    "resnet18": (3, 224, 224),
-    "resnet50": (3, 224, 224),
-    "resnext50_32x4d": (3, 224, 224),
-    "densenet121": (3, 224, 224),
-    "squeezenet1_0": (3, 224, 224),
-    "mobilenet_v2": (3, 224, 224),
-    "mobilenet_v3_small": (3, 224, 224),
-    "shufflenet_v2_x1_0": (3, 224, 224),
-    "efficientnet_b0": (3, 224, 224),
-    "convnext_tiny": (3, 224, 224),
-}
+# At least one network of each family in deeplite.models (and `mlp`, which is defined here).
+NAMES = (
+    "mlp", "lenet5", "lenet5_modern", "alexnet", "zfnet", "vgg16", "nin_imagenet", "googlenet",
+    "bn_inception", "inception_v3", "inception_v4", "inception_resnet_v2", "fractalnet34",
+    "resnet18", "resnet50", "resnext50_32x4d", "preact_resnet50", "densenet121", "squeezenet1_0",
+    "xception", "mobilenet_v1", "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large",
+    "shufflenet_v2_x1_0", "mnasnet1_0", "efficientnet_b0", "efficientnet_v2_s", "regnet_x_400mf",
+    "regnet_y_400mf", "convnext_tiny",
+)  # fmt: skip
 TITLES = {
     "mlp": "MLP 784-512-512-10",
     "lenet5": "LeNet-5",
@@ -50,12 +40,26 @@ def title(name: str) -> str:
     return TITLES.get(name, name)
 
 
-def available() -> list[str]:
-    """The networks that deeplite.models has today."""
+def available(pattern: str = "") -> list[str]:
+    """The networks of a suite: `NAMES`, and any other of deeplite.models that `pattern`, names
+    joined by "|", asks for by its full name."""
     from deeplite import models
 
     known = set(models.list_models())
-    return [n for n in SHAPES if n == "mlp" or n in known]
+    asked = [n for n in pattern.split("|") if n in known and n not in NAMES]
+    return [*(n for n in NAMES if n == "mlp" or n in known), *asked]
+
+
+def shape(name: str) -> tuple[int, ...]:
+    """Of one input: the paper's."""
+    from deeplite import models
+
+    return (784,) if name == "mlp" else models.info(name).input_size
+
+
+def has_layouts(name: str) -> bool:
+    """Whether `channels_last` is another order: not for one channel, nor for rows of numbers."""
+    return len(shape(name)) == 3 and shape(name)[0] > 1
 
 
 def mlp(library: Library) -> Any:
@@ -117,7 +121,7 @@ class Training:
                 if type(module).__name__ == "Dropout":
                     module.eval()
         rng = np.random.default_rng(11)
-        images = rng.standard_normal((self.batch, *SHAPES[self.name])).astype(np.float32)
+        images = rng.standard_normal((self.batch, *shape(self.name))).astype(np.float32)
         self.images = library.tensor(images)
         if self.channels_last:
             self.model = self.model.to(memory_format=lib.channels_last)

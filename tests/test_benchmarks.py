@@ -11,11 +11,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from deeplite import models
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from benchmarks import compare, judge, machine, plots, record, report, runner, suites, timing  # noqa: E402
+from benchmarks import (  # noqa: E402
+    compare,
+    judge,
+    machine,
+    networks,
+    plots,
+    record,
+    report,
+    runner,
+    suites,
+    timing,
+)  # fmt: skip
 from benchmarks.__main__ import main  # noqa: E402
 from benchmarks.library import Library  # noqa: E402
 from benchmarks.work import Options  # noqa: E402
@@ -110,6 +122,17 @@ def test_a_quick_run_writes_a_valid_record(suite, pattern, tmp_path, capsys):
         assert next(iter(row["sides"].values()))["median"] > 0
         assert row["check"] is None or row["check"]["ok"]
     assert "geometric mean" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("suite", ["models", "train"])
+def test_every_family_of_models_is_measured(suite):
+    families = {models.info(name).family for name in models.list_models()}
+    works = suites.load(suite).works(Options())
+    titles = {networks.title(name): name for name in networks.available()}
+    measured = {titles[w.group] for w in works} - {"mlp"}
+    assert {models.info(name).family for name in measured} == families
+    works = suites.load(suite).works(Options(pattern="vgg11|resnet20_cifar", batches=(2,)))
+    assert {"vgg11, batch 2", "resnet20_cifar, batch 2"} <= {w.name for w in works}
 
 
 def test_without_a_peer(tmp_path):

@@ -14,22 +14,22 @@ from typing import Any
 
 from benchmarks import record
 from benchmarks.library import Library
-from benchmarks.networks import Training, available, title
+from benchmarks.networks import Training, title
 from benchmarks.runner import OURS
 from benchmarks.suites import children
-from benchmarks.suites.train import BATCHES
+from benchmarks.suites.train import SMALL, batches
 from benchmarks.work import Options
 
+NETWORKS = (*SMALL, "resnet18", "resnet50", "mobilenet_v2", "vgg16")
 STEPS = 3  # the second allocates momenta, the third is steady
 
 
 def rows(options: Options) -> Iterator[dict[str, Any]]:
     names = [OURS] + ([options.vs] if options.vs != "none" else [])
-    here = set(available())
-    for network, own in BATCHES.items():
-        for batch in options.batches or own[-1:]:
+    for network in NETWORKS:
+        for batch in options.batches or batches(network)[-1:]:
             name = f"{title(network)}, batch {batch}"
-            if network not in here or not re.search(options.pattern, f"memory: {name}"):
+            if not re.search(options.pattern, f"memory: {name}"):
                 continue
             for threads in options.threads:
                 yield measured(name, network, batch, threads, names)

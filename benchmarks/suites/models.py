@@ -1,5 +1,6 @@
 """Inference of whole networks, batch 1 and 8, without recording gradients.
 
+Other networks than those listed are measured when `--filter` gives their names, joined by "|".
 torch may keep its tensors in its own order or in `channels_last`; we are compared with the faster.
 """
 
@@ -10,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from benchmarks.library import Library
-from benchmarks.networks import SHAPES, Training, available, title
+from benchmarks.networks import Training, available, has_layouts, title
 from benchmarks.runner import time_all
 from benchmarks.work import Call, Options, Work
 
@@ -30,18 +31,19 @@ def inference(name: str, batch: int, last: bool, library: Library) -> Call:
 
 
 def work(name: str, batch: int) -> Work:
-    images = len(SHAPES[name]) == 3 and SHAPES[name][0] == 3
     return Work(
         f"{title(name)}, batch {batch}",
         title(name),
         partial(inference, name, batch, False),
-        {"channels_last": partial(inference, name, batch, True)} if images else {},
+        {"channels_last": partial(inference, name, batch, True)} if has_layouts(name) else {},
         terms=4096,
     )
 
 
 def works(options: Options) -> list[Work]:
-    return [work(name, b) for name in available() for b in options.batches or BATCHES]
+    return [
+        work(name, b) for name in available(options.pattern) for b in options.batches or BATCHES
+    ]
 
 
 def rows(options: Options) -> Iterator[dict[str, Any]]:
