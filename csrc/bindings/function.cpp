@@ -49,8 +49,10 @@ std::string bind_arguments(const Overload& o, PyObject* const* args, Py_ssize_t 
     for (size_t i = 0; i < n && used < nargs; ++i) {
         const Param& p = o.params[i];
         if (p.varargs) {
-            bool sequence =
-                nargs - used == 1 && (PyTuple_Check(args[used]) || PyList_Check(args[used]));
+            // One sequence stands for all; not where there may be none ("*shapes=()"), because then
+            // a sequence is an argument like any other.
+            bool sequence = !p.fallback && nargs - used == 1 &&
+                            (PyTuple_Check(args[used]) || PyList_Check(args[used]));
             if (sequence) {
                 slots[i] = args[used];
             } else {

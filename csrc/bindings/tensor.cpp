@@ -194,8 +194,19 @@ void bind_information(Api& api) {
     api.fn("promote_types(type1, type2)", [](DType a, DType b) { return promote(a, b); });
     api.fn("can_cast(from_, to)", [](DType a, DType b) { return can_cast(a, b); });
     api.fn("is_tensor(obj)", [](py::object o) { return is_tensor(o.ptr()); });
-    api.fn("broadcast_shapes(shape1, shape2)",
-           [](const Dims& a, const Dims& b) { return broadcast_shapes(a, b, "broadcast_shapes"); });
+    api.fn("broadcast_shapes(*shapes=())", [](py::object shapes) {
+        Dims all;
+        for (const py::handle& given : shapes) {
+            Dims one;
+            check<TypeError>(bind::Caster<Dims>::load(given.ptr(), one),
+                             "broadcast_shapes: expected shapes or numbers, got ",
+                             std::string(Py_TYPE(given.ptr())->tp_name));
+            for (int64_t size : one)
+                check<ShapeError>(size >= 0, "broadcast_shapes: a negative size in ", one);
+            all = broadcast_shapes(all, one, "broadcast_shapes");
+        }
+        return all;
+    });
 }
 
 py::dict memory_stats() {

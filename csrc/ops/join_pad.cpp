@@ -347,19 +347,18 @@ Tensor rot90(const Tensor& x, int64_t k, const Dims& dims) {
     }
 }
 
-Tensor repeat(const Tensor& x, const Dims& repeats) {
-    check<ShapeError>(repeats.size() >= x.dim(), "repeat: the number of repeats ", repeats,
-                      " must be at least the number of dimensions of ", x.shape());
-    Dims shape = repeats;
+namespace {
+Tensor repeated(const char* op, const Tensor& x, const Dims& repeats) {
+    Dims shape = repeats, result = repeats;
     int lead = repeats.size() - x.dim();
     for (int d = 0; d < repeats.size(); ++d) {
-        check<ShapeError>(repeats[d] >= 0, "repeat: repeats must not be negative, got ", repeats);
+        check<ShapeError>(repeats[d] >= 0, op, ": repeats must not be negative, got ", repeats);
         shape[d] = d < lead ? 1 : x.shape()[d - lead];
-        int64_t size;
-        check<ShapeError>(!__builtin_mul_overflow(shape[d], repeats[d], &size),
-                          "repeat: ", repeats[d], " times dimension ", d, " of ", shape,
+        check<ShapeError>(!__builtin_mul_overflow(shape[d], repeats[d], &result[d]), op, ": ",
+                          repeats[d], " times dimension ", d, " of ", x.shape(),
                           " gives too many elements");
     }
+    checked_numel(result, op);
     Tensor y = view(contiguous(x), shape);
     // One dimension at a time, innermost first: [.., n, ..] -> [.., r, n, ..] -> [.., r * n, ..].
     for (int d = repeats.size() - 1; d >= 0; --d) {
@@ -374,10 +373,18 @@ Tensor repeat(const Tensor& x, const Dims& repeats) {
     return y.impl()->storage == x.impl()->storage ? clone(y) : y;
 }
 
+}  // namespace
+
+Tensor repeat(const Tensor& x, const Dims& repeats) {
+    check<ShapeError>(repeats.size() >= x.dim(), "repeat: the number of repeats ", repeats,
+                      " must be at least the number of dimensions of ", x.shape());
+    return repeated("repeat", x, repeats);
+}
+
 Tensor tile(const Tensor& x, const Dims& repeats) {
     Dims r = repeats;
     while (r.size() < x.dim()) r.insert(0, 1);
-    return repeat(x, r);
+    return repeated("tile", x, r);
 }
 
 Tensor repeat_interleave(const Tensor& x, int64_t repeats, std::optional<int64_t> dim) {
@@ -388,7 +395,10 @@ Tensor repeat_interleave(const Tensor& x, int64_t repeats, std::optional<int64_t
     Dims shape = from.shape();
     int64_t outer = 1, inner = 1;
     for (int i = 0; i < shape.size(); ++i) (i <= d ? outer : inner) *= shape[i];
-    shape[d] *= repeats;
+    check<ShapeError>(!__builtin_mul_overflow(shape[d], repeats, &shape[d]),
+                      "repeat_interleave: ", repeats, " times dimension ", d, " of ", from.shape(),
+                      " gives too many elements");
+    checked_numel(shape, "repeat_interleave");
     Tensor y = reshape(expand(reshape(from, {outer, 1, inner}), {outer, repeats, inner}), shape);
     return y.impl()->storage == x.impl()->storage ? clone(y) : y;
 }
@@ -408,15 +418,24 @@ Tensor repeat_interleave(const Tensor& x, const Tensor& repeats, std::optional<i
     Tensor host = to_device_raw(cast_contiguous_raw(repeats, DType::Int64), Device{});
     check<ShapeError>(host.numel() == 1 || host.numel() == n, "repeat_interleave: repeats has ",
                       host.numel(), " elements but dimension ", d, " has size ", n);
-    std::vector<int64_t> places;
+    const int64_t* counts = host.data<int64_t>();
+    const int64_t step = host.numel() == 1 ? 0 : 1;
     for (int64_t i = 0; i < n; ++i) {
-        int64_t r = host.data<int64_t>()[host.numel() == 1 ? 0 : i];
+        const int64_t r = counts[i * step];
         check<Error>(r >= 0, "repeat_interleave: repeats must not be negative, got ", r);
-        total += r;
-        places.insert(places.end(), size_t(r), i);
+        check<ShapeError>(!__builtin_add_overflow(total, r, &total),
+                          "repeat_interleave: the sum of repeats overflows 64 bits");
     }
     check<Error>(!output_size || *output_size == total, "repeat_interleave: output_size ",
                  output_size.value_or(0), " differs from the sum of repeats ", total);
+    Dims shape = from.shape();
+    shape[d] = total;
+    checked_numel(shape, "repeat_interleave");
+    std::vector<int64_t> places;
+    check<ShapeError>(uint64_t(total) <= places.max_size(),
+                      "repeat_interleave: the sum of repeats ", total, " is too large");
+    places.reserve(size_t(total));
+    for (int64_t i = 0; i < n; ++i) places.insert(places.end(), size_t(counts[i * step]), i);
     return index_select(from, d, index_tensor(places, x.device()));
 }
 

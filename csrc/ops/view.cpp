@@ -334,6 +334,7 @@ Tensor expand(const Tensor& x, const Dims& shape) {
                           " must match the existing size ", have, " at dimension ", i, " (",
                           x.shape(), " to ", shape, ")");
     }
+    checked_numel(to, "expand");
     return apply(Expand{to}, x);
 }
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from deeplite import demo, models, nn
 from deeplite.models.alexnet import Stage
-from deeplite.models.inception_v4 import (
+from deeplite.models.inception_chains import (
     INCEPTION_A,
     INCEPTION_B,
     INCEPTION_C,

@@ -12,7 +12,7 @@ import deeplite
 import pytest
 from deeplite import models, nn
 from deeplite.models import _twin
-from deeplite.models.inception import BN_TABLE
+from deeplite.models.inception_chains import BN_TABLE
 from model_pairs import torchvision_models
 from nn_pairs import torch
 

@@ -449,3 +449,20 @@ def test_caught_errors_are_not_renamed() -> None:
 
     x = deeplite.ones(1, 5)
     assert Fallback()(x) is x
+
+
+def test_errors_of_arguments_name_the_class_that_was_written():
+    for layer, name in ((nn.Conv2d, "Conv2d"), (nn.BatchNorm1d, "BatchNorm1d"), (nn.ReLU, "ReLU")):
+        with pytest.raises(TypeError, match=rf"^{name}.__init__\(\) got an unexpected keyword"):
+            layer(nonsense=1)
+
+    class Own(nn.Conv2d):
+        def __init__(self, **options):
+            super().__init__(3, 4, 1, **options)
+
+    with pytest.raises(TypeError, match=r"^Conv2d.__init__\(\) got an unexpected keyword"):
+        Own(nonsense=1)
+    assert Own(bias=False).bias is None and nn.Conv1d(1, 2, 3, stride=2).stride == (2,)
+    public = {n: c for n, c in vars(nn).items() if isinstance(c, type) and issubclass(c, nn.Module)}
+    makers = {c.__init__.__qualname__.split(".")[0] for c in public.values()}
+    assert len(public) > 100 and not [m for m in makers if m.startswith("_")]

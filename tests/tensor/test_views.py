@@ -161,3 +161,46 @@ def test_in_place_on_expanded_is_refused() -> None:
     with pytest.raises(RuntimeError, match="same memory|single memory"):
         x.add_(1)
     assert x.sum().item() == 0
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [(), ((3, 1),), ((2, 1), (3,)), ((2, 1), (3,), (4, 1, 1)), ((0, 1), (1, 3), (3,)), (3, (2, 1)),
+     (5,), ((),), ((2, 1), 1, (1, 3), ())],
+)  # fmt: skip
+def test_shapes_broadcast_as_torchs(shapes):
+    made = lib.broadcast_shapes(*shapes)
+    assert isinstance(made, lib.Size)
+    assert tuple(made) == tuple(torch.broadcast_shapes(*shapes))
+
+
+@pytest.mark.parametrize(
+    ("shapes", "error"),
+    [(((2,), (3,)), RuntimeError), (((2,), (1,), (3,)), RuntimeError), (((-1,),), RuntimeError),
+     (((2,), "2"), TypeError)],
+)  # fmt: skip
+def test_shapes_that_do_not_broadcast(shapes, error):
+    with pytest.raises(error, match="^broadcast_shapes: "):
+        lib.broadcast_shapes(*shapes)
+
+
+HUGE = 2**62
+
+
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        ("expand", lambda x: x[:1].expand(HUGE, 2)[:, None].expand(-1, 4, 2)),
+        ("tile", lambda x: x.tile((HUGE, 4, 1))),
+        ("tile", lambda x: x.tile((HUGE, 1))),
+        ("repeat", lambda x: x.repeat(HUGE, 4, 1)),
+        ("repeat_interleave", lambda x: x.repeat_interleave(HUGE)),
+        ("repeat_interleave", lambda x: x.repeat_interleave(HUGE, 0)),
+        ("repeat_interleave", lambda x: x.repeat_interleave(lib.tensor([HUGE, HUGE]), 0)),
+        ("repeat_interleave", lambda x: x.repeat_interleave(lib.tensor([HUGE, 0]), 0)),
+        ("repeat_interleave", lambda x: x[:, 0].repeat_interleave(lib.tensor([HUGE, 0]))),
+    ],
+)
+def test_sizes_that_overflow_are_told_by_the_op_that_was_called(name, call):
+    with pytest.raises(ValueError, match=f"^{name}: .*(overflow|too many|too large)"):
+        call(lib.ones(2, 2))

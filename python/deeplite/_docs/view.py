@@ -29,12 +29,13 @@ deeplite.Size([1, 3])
 >>> dl.atleast_3d(dl.ones(3)).shape
 deeplite.Size([1, 3, 1])
 """,
-    "broadcast_shapes": """The shape that these shapes broadcast to.
+    "broadcast_shapes": """The shape that these shapes (any number of them) broadcast to; a number
+is a shape of one dimension.
 
-Raises RuntimeError when they do not fit.
+Raises RuntimeError when they do not fit, or when a size is negative.
 
->>> dl.broadcast_shapes((2, 1), (3,))
-deeplite.Size([2, 3])
+>>> dl.broadcast_shapes((2, 1), (3,), (4, 1, 1))
+deeplite.Size([4, 2, 3])
 """,
     "broadcast_tensors": """Views of the tensors, expanded to their common shape.
 

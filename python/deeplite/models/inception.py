@@ -11,83 +11,23 @@ from collections.abc import Sequence
 from typing import Any
 
 from deeplite import Tensor, flatten, nn
+from deeplite.models._init import reset_weights
 from deeplite.models.googlenet import GoogLeNet
 from deeplite.models.inception_blocks import (
     BasicConv2d,
     Branches,
-    Chain,
     InputTransform,
+    chained,
     convolution,
+    rectified,
     scaled,
 )
+from deeplite.models.inception_chains import BN_TABLE, V3_BODY, V3_STEM, BNRow, bn_block
 from deeplite.models.registry import register
 
 __all__ = ["BNInception", "Inception3", "InceptionOutputs", "bn_inception", "inception_v3"]
 
 InceptionOutputs = namedtuple("InceptionOutputs", ["logits", "aux_logits"])
-
-
-def block_a(pool_features: int) -> list[Chain]:
-    """Figure 5: two 3x3 in place of a 5x5; the single 5x5 stayed in Google's code."""
-    return [
-        ("branch1x1", "", [(64, 1)]),
-        ("branch5x5", "", [(48, 1), (64, 5)]),
-        ("branch3x3dbl", "", [(64, 1), (96, 3), (96, 3)]),
-        ("branch_pool", "mean", [(pool_features, 1)]),
-    ]
-
-
-def block_c(c7: int) -> list[Chain]:
-    """Figure 6: 7x7 as 1x7 and 7x1."""
-    low, high = (1, 7), (7, 1)
-    return [
-        ("branch1x1", "", [(192, 1)]),
-        ("branch7x7", "", [(c7, 1), (c7, low), (192, high)]),
-        ("branch7x7dbl", "", [(c7, 1), (c7, high), (c7, low), (c7, high), (192, low)]),
-        ("branch_pool", "mean", [(192, 1)]),
-    ]
-
-
-# Section 5: means beside convolutions of stride 2, so that nothing is squeezed away on the way.
-BLOCK_B: list[Chain] = [
-    ("branch3x3", "", [(384, 3, "v2")]),
-    ("branch3x3dbl", "", [(64, 1), (96, 3), (96, 3, "v2")]),
-    ("branch_max", "max2", []),
-]
-BLOCK_D: list[Chain] = [
-    ("branch3x3", "", [(192, 1), (320, 3, "v2")]),
-    ("branch7x7x3", "", [(192, 1), (192, (1, 7)), (192, (7, 1)), (192, 3, "v2")]),
-    ("branch_max", "max2", []),
-]
-# Figure 7: wide at the coarsest maps.
-BLOCK_E: list[Chain] = [
-    ("branch1x1", "", [(320, 1)]),
-    ("branch3x3", "", [(384, 1), [(384, (1, 3)), (384, (3, 1))]]),
-    ("branch3x3dbl", "", [(448, 1), (384, 3), [(384, (1, 3)), (384, (3, 1))]]),
-    ("branch_pool", "mean", [(192, 1)]),
-]
-STEM: tuple[tuple[str, Any], ...] = (
-    ("Conv2d_1a_3x3", (32, 3, "v2")),
-    ("Conv2d_2a_3x3", (32, 3, "v")),
-    ("Conv2d_2b_3x3", (64, 3)),
-    ("maxpool1", None),
-    ("Conv2d_3b_1x1", (80, 1)),
-    ("Conv2d_4a_3x3", (192, 3, "v")),
-    ("maxpool2", None),
-)
-BODY: tuple[tuple[str, list[Chain]], ...] = (
-    ("Mixed_5b", block_a(32)),
-    ("Mixed_5c", block_a(64)),
-    ("Mixed_5d", block_a(64)),
-    ("Mixed_6a", BLOCK_B),
-    ("Mixed_6b", block_c(128)),
-    ("Mixed_6c", block_c(160)),
-    ("Mixed_6d", block_c(160)),
-    ("Mixed_6e", block_c(192)),
-    ("Mixed_7a", BLOCK_D),
-    ("Mixed_7b", BLOCK_E),
-    ("Mixed_7c", BLOCK_E),
-)
 
 
 class InceptionAux(nn.Module):
@@ -147,14 +87,14 @@ class Inception3(nn.Module):
         self.aux_logits = aux_logits
         self.transform_input = InputTransform() if transform_input else None
         channels = in_channels
-        for name, step in STEM:
+        for name, step in V3_STEM:
             if step is None:
                 self.add_module(name, nn.MaxPool2d(3, 2))
             else:
                 self.add_module(name, convolution(channels, step, width))
                 channels = scaled(step[0], width)
         self.AuxLogits: nn.Module | None = None
-        for name, chains in BODY:
+        for name, chains in V3_BODY:
             block = Branches(channels, chains, width)
             self.add_module(name, block)
             channels = block.out_channels
@@ -175,10 +115,10 @@ class Inception3(nn.Module):
     def forward(self, x: Tensor) -> Any:
         if self.transform_input is not None:
             x = self.transform_input(x)
-        for name, _ in STEM:
+        for name, _ in V3_STEM:
             x = getattr(self, name)(x)
         auxiliary = None
-        for name, _ in BODY:
+        for name, _ in V3_BODY:
             x = getattr(self, name)(x)
             if name == "Mixed_6e" and self.training and self.AuxLogits is not None:
                 auxiliary = self.AuxLogits(x)
@@ -186,22 +126,6 @@ class Inception3(nn.Module):
         return x if auxiliary is None else InceptionOutputs(x, auxiliary)
 
     loss = staticmethod(GoogLeNet.loss)
-
-
-# Figure 5 of "Batch normalization": 1x1; 3x3 reduce, 3x3; double 3x3 reduce, double 3x3; pooling
-# and its projection. Blocks without 1x1 have stride 2.
-BN_TABLE: tuple[tuple[int, int, int, int, int, str, int], ...] = (
-    (64, 64, 64, 64, 96, "mean", 32),
-    (64, 64, 96, 64, 96, "mean", 64),
-    (0, 128, 160, 64, 96, "max2s", 0),
-    (224, 64, 96, 96, 128, "mean", 128),
-    (192, 96, 128, 96, 128, "mean", 128),
-    (160, 128, 160, 128, 160, "mean", 96),
-    (96, 128, 192, 160, 192, "mean", 96),
-    (0, 128, 192, 192, 256, "max2s", 0),
-    (352, 192, 320, 160, 224, "mean", 128),
-    (352, 192, 320, 192, 224, "max", 128),
-)
 
 
 class BNInception(nn.Module):
@@ -212,7 +136,7 @@ class BNInception(nn.Module):
     paper's 576.
 
     Args:
-        table: see the top of the file's second half.
+        table: a row per block, see ``inception_chains.BN_TABLE``.
         width: factor for all channels.
         in_channels: channels of the images.
 
@@ -227,7 +151,7 @@ class BNInception(nn.Module):
         self,
         num_classes: int = 1000,
         *,
-        table: Sequence[tuple[int, int, int, int, int, str, int]] = BN_TABLE,
+        table: Sequence[BNRow] = BN_TABLE,
         width: float = 1.0,
         in_channels: int = 3,
     ) -> None:
@@ -239,26 +163,11 @@ class BNInception(nn.Module):
             convolution(scaled(64, width), (192, 3), width),
             nn.MaxPool2d(3, 2, padding=1),
         )
-        channels = scaled(192, width)
-        blocks = []
-        for one, reduce, three, reduce2, double, pooling, projection in table:
-            how = "" if one else "s2"
-            chains: list[Chain] = [
-                ("branch3x3", "", [(reduce, 1), (three, 3, how)]),
-                ("branch3x3dbl", "", [(reduce2, 1), (double, 3), (double, 3, how)]),
-                ("branch_pool", pooling, [(projection, 1)] if projection else []),
-            ]
-            if one:
-                chains.insert(0, ("branch1x1", "", [(one, 1)]))
-            block = Branches(channels, chains, width)
-            blocks.append(block)
-            channels = block.out_channels
-        self.blocks = nn.Sequential(*blocks)
+        blocks = [bn_block(row) for row in table]
+        self.blocks, channels = chained(scaled(192, width), blocks, width)
         self.avgpool = nn.AdaptiveAvgPool2d((1, 1))
         self.fc = nn.Linear(channels, num_classes)
-        for m in self.modules():
-            if isinstance(m, nn.Conv2d):
-                nn.init.kaiming_normal_(m.weight, nonlinearity="relu")
+        reset_weights(self, conv=rectified)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.avgpool(self.blocks(self.stem(x)))

@@ -15,6 +15,7 @@ __all__ = ["BasicConv2d", "Branches", "InputTransform", "scaled"]
 Step = tuple[Any, ...]
 # name, what comes first ("", "mean", "max", "max2": valid with stride 2, "max2s": padded), steps
 Chain = tuple[str, str, Sequence[Step | list[Step]]]
+Blocks = Sequence[list[Chain]]
 
 
 def scaled(channels: int, width: float) -> int:
@@ -114,6 +115,20 @@ class Branches(nn.Module):
                 y = several[0] if len(several) == 1 else cat(several, 1)
             results.append(y)
         return results[0] if len(results) == 1 else cat(results, 1)
+
+
+def chained(channels: int, blocks: Blocks, width: float) -> tuple[nn.Sequential, int]:
+    """The blocks one after the other, and the channels of the last one's results."""
+    made = []
+    for chains in blocks:
+        made.append(Branches(channels, chains, width))
+        channels = made[-1].out_channels
+    return nn.Sequential(*made), channels
+
+
+def rectified(weight: Tensor) -> None:
+    """Initial values of a convolution that a rectifier follows."""
+    nn.init.kaiming_normal_(weight, nonlinearity="relu")
 
 
 class InputTransform(nn.Module):

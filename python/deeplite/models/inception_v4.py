@@ -7,11 +7,29 @@ Inception-ResNet-v2 exists twice: as the paper's figures show it, and as its aut
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 
 from deeplite import Tensor, flatten, nn
-from deeplite.models.inception_blocks import Branches, Chain, convolution, scaled
+from deeplite.models._init import reset_weights
+from deeplite.models.inception_blocks import (
+    Blocks,
+    Branches,
+    Chain,
+    chained,
+    convolution,
+    rectified,
+    scaled,
+)
+from deeplite.models.inception_chains import (
+    RESNET_A,
+    RESNET_B,
+    RESNET_C,
+    RESNET_REDUCTION_B,
+    STEM,
+    STEM_V3,
+    V4,
+    reduction_a,
+)
 from deeplite.models.registry import register
 
 __all__ = [
@@ -22,79 +40,6 @@ __all__ = [
     "inception_v4",
 ]
 
-LOW, HIGH = (1, 7), (7, 1)
-Blocks = Sequence[list[Chain]]
-# Figure 3, from images of 299x299 to 384 maps of 35x35.
-STEM: Blocks = (
-    [("conv", "", [(32, 3, "v2"), (32, 3, "v"), (64, 3)])],
-    [("max", "max2", []), ("conv", "", [(96, 3, "v2")])],
-    [
-        ("short", "", [(64, 1), (96, 3, "v")]),
-        ("long", "", [(64, 1), (64, HIGH), (64, LOW), (96, 3, "v")]),
-    ],
-    [("conv", "", [(192, 3, "v2")]), ("max", "max2", [])],
-)
-# Figures 4 to 6: at 35x35, 17x17 and 8x8.
-INCEPTION_A: list[Chain] = [
-    ("mean", "mean", [(96, 1)]),
-    ("one", "", [(96, 1)]),
-    ("three", "", [(64, 1), (96, 3)]),
-    ("double", "", [(64, 1), (96, 3), (96, 3)]),
-]
-INCEPTION_B: list[Chain] = [
-    ("mean", "mean", [(128, 1)]),
-    ("one", "", [(384, 1)]),
-    ("seven", "", [(192, 1), (224, LOW), (256, HIGH)]),
-    ("double", "", [(192, 1), (192, LOW), (224, HIGH), (224, LOW), (256, HIGH)]),
-]
-INCEPTION_C: list[Chain] = [
-    ("mean", "mean", [(256, 1)]),
-    ("one", "", [(256, 1)]),
-    ("three", "", [(384, 1), [(256, (1, 3)), (256, (3, 1))]]),
-    ("double", "", [(384, 1), (448, (1, 3)), (512, (3, 1)), [(256, (3, 1)), (256, (1, 3))]]),
-]
-
-
-def reduction_a(k: int, l: int, m: int, n: int) -> list[Chain]:
-    """Figure 7 with the filter counts of table 1."""
-    return [
-        ("max", "max2", []),
-        ("three", "", [(n, 3, "v2")]),
-        ("double", "", [(k, 1), (l, 3), (m, 3, "v2")]),
-    ]
-
-
-# Figure 8.
-REDUCTION_B: list[Chain] = [
-    ("max", "max2", []),
-    ("three", "", [(192, 1), (192, 3, "v2")]),
-    ("seven", "", [(256, 1), (256, LOW), (320, HIGH), (320, 3, "v2")]),
-]
-V4: Blocks = (
-    *STEM,
-    *[INCEPTION_A] * 4,
-    reduction_a(192, 224, 256, 384),
-    *[INCEPTION_B] * 7,
-    REDUCTION_B,
-    *[INCEPTION_C] * 3,
-)
-
-
-def _chained(channels: int, blocks: Blocks, width: float) -> tuple[list[Branches], int]:
-    made = []
-    for chains in blocks:
-        made.append(Branches(channels, chains, width))
-        channels = made[-1].out_channels
-    return made, channels
-
-
-def _reset(model: nn.Module) -> None:
-    for m in model.modules():
-        if isinstance(m, nn.Conv2d):
-            nn.init.kaiming_normal_(m.weight, nonlinearity="relu")
-            if m.bias is not None:
-                nn.init.zeros_(m.bias)
-
 
 class InceptionV4(nn.Module):
     """Inception v4: ``[N, 3, H, W] -> [N, num_classes]`` scores, for H, W >= 75 (the paper's images
@@ -102,7 +47,7 @@ class InceptionV4(nn.Module):
 
     Args:
         dropout: probability before the last layer.
-        blocks: the chains of each block, see the top of the file.
+        blocks: the chains of each block, see ``inception_chains.V4``.
         width: factor for all channels.
         in_channels: channels of the images.
 
@@ -126,51 +71,15 @@ class InceptionV4(nn.Module):
         in_channels: int = 3,
     ) -> None:
         super().__init__()
-        made, channels = _chained(in_channels, blocks, width)
-        self.features = nn.Sequential(*made)
+        self.features, channels = chained(in_channels, blocks, width)
         self.avgpool = nn.AdaptiveAvgPool2d((1, 1))
         self.dropout = nn.Dropout(dropout)
         self.fc = nn.Linear(channels, num_classes)
-        _reset(self)
+        reset_weights(self, conv=rectified)
 
     def forward(self, x: Tensor) -> Tensor:
         x = flatten(self.avgpool(self.features(x)), 1)
         return self.fc(self.dropout(x))
-
-
-# Figures 16, 17 and 19: the branches; a 1x1 convolution without activation follows.
-RESNET_A: list[Chain] = [
-    ("one", "", [(32, 1)]),
-    ("three", "", [(32, 1), (32, 3)]),
-    ("double", "", [(32, 1), (48, 3), (64, 3)]),
-]
-RESNET_B: list[Chain] = [
-    ("one", "", [(192, 1)]),
-    ("seven", "", [(128, 1), (160, LOW), (192, HIGH)]),
-]
-RESNET_C: list[Chain] = [
-    ("one", "", [(192, 1)]),
-    ("three", "", [(192, 1), (224, (1, 3)), (256, (3, 1))]),
-]
-# Figure 18.
-RESNET_REDUCTION_B: list[Chain] = [
-    ("max", "max2", []),
-    ("first", "", [(256, 1), (384, 3, "v2")]),
-    ("second", "", [(256, 1), (288, 3, "v2")]),
-    ("double", "", [(256, 1), (288, 3), (320, 3, "v2")]),
-]
-# The published code: the stem of v3 and one more inception block, 320 maps of 35x35.
-STEM_V3: Blocks = (
-    [("conv", "", [(32, 3, "v2"), (32, 3, "v"), (64, 3)])],
-    [("max", "max2", [(80, 1), (192, 3, "v")])],
-    [("max", "max2", [])],
-    [
-        ("one", "", [(96, 1)]),
-        ("five", "", [(48, 1), (64, 5)]),
-        ("double", "", [(64, 1), (96, 3), (96, 3)]),
-        ("mean", "mean", [(64, 1)]),
-    ],
-)
 
 
 class ScaledResidual(nn.Module):
@@ -228,8 +137,7 @@ class InceptionResNetV2(nn.Module):
         in_channels: int = 3,
     ) -> None:
         super().__init__()
-        made, channels = _chained(in_channels, stem, width)
-        self.stem = nn.Sequential(*made)
+        self.stem, channels = chained(in_channels, stem, width)
         stages: tuple[tuple[str, list[Chain], float, list[Chain] | None], ...] = (
             ("a", RESNET_A, 0.17, reduction_a(256, 256, 384, 384)),
             ("b", RESNET_B, 0.10, RESNET_REDUCTION_B),
@@ -250,7 +158,7 @@ class InceptionResNetV2(nn.Module):
         self.avgpool = nn.AdaptiveAvgPool2d((1, 1))
         self.dropout = nn.Dropout(dropout)
         self.fc = nn.Linear(channels, num_classes)
-        _reset(self)
+        reset_weights(self, conv=rectified)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.stage_c(self.stage_b(self.stage_a(self.stem(x))))

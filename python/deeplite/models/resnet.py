@@ -14,38 +14,19 @@ from functools import partial
 from typing import Any
 
 from deeplite import Tensor, flatten, nn
+from deeplite.models._init import reset_weights
 from deeplite.models.registry import register
 from deeplite.models.residual import BasicBlock, Bottleneck, Norm, ZeroPadShortcut
 from deeplite.ops import norm_act
 
 __all__ = [
-    "ResNet",
-    "resnet18",
-    "resnet34",
-    "resnet50",
-    "resnet101",
-    "resnet152",
-    "resnext50_32x4d",
-    "resnext101_32x8d",
-    "resnext101_64x4d",
-    "wide_resnet50_2",
-    "wide_resnet101_2",
-    "plain18",
-    "plain34",
-    "resnet20_cifar",
-    "resnet32_cifar",
-    "resnet44_cifar",
-    "resnet56_cifar",
-    "resnet110_cifar",
-    "resnet1202_cifar",
-    "plain20_cifar",
-    "plain32_cifar",
-    "plain44_cifar",
-    "plain56_cifar",
-    "resnet110_cifar_stochastic",
-    "resnext29_8x64d_cifar",
+    "ResNet", "resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnext50_32x4d",
+    "resnext101_32x8d", "resnext101_64x4d", "wide_resnet50_2", "wide_resnet101_2", "plain18",
+    "plain34", "resnet20_cifar", "resnet32_cifar", "resnet44_cifar", "resnet56_cifar",
+    "resnet110_cifar", "resnet1202_cifar", "plain20_cifar", "plain32_cifar", "plain44_cifar",
+    "plain56_cifar", "resnet110_cifar_stochastic", "resnext29_8x64d_cifar",
     "resnext29_16x64d_cifar",
-]
+]  # fmt: skip
 
 
 class ResNet(nn.Module):
@@ -183,10 +164,8 @@ class ResNet(nn.Module):
         return nn.Sequential(conv, self.norm_layer(channels))
 
     def _reset(self, zero_init_residual: bool) -> None:
-        # Norm layers begin with weight 1 and bias 0 by themselves.
-        for m in self.modules():
-            if isinstance(m, nn.Conv2d):
-                nn.init.kaiming_normal_(m.weight, mode="fan_out", nonlinearity="relu")
+        normal = partial(nn.init.kaiming_normal_, mode="fan_out", nonlinearity="relu")
+        reset_weights(self, conv=normal)
         if zero_init_residual:
             for m in self.modules():
                 if isinstance(m, (BasicBlock, Bottleneck)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import types
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
@@ -64,6 +65,21 @@ class Module(Hooked, Convertible):
     _parameters: dict[str, Parameter | None]
     _buffers: dict[str, Tensor | None]
     _modules: dict[str, Module | None]
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """A class that only inherits ``__init__`` from a private one gets it under its own name:
+        errors about its arguments then name what the user wrote."""
+        super().__init_subclass__(**options)
+        made = cls.__init__
+        maker = made.__qualname__.split(".")[-2]
+        if maker.startswith("_") and not cls.__name__.startswith("_"):
+            own = types.FunctionType(
+                made.__code__, made.__globals__, made.__name__, made.__defaults__, made.__closure__
+            )
+            own.__kwdefaults__, own.__annotations__ = made.__kwdefaults__, made.__annotations__
+            own.__doc__, own.__module__ = made.__doc__, made.__module__
+            own.__qualname__ = f"{cls.__qualname__}.__init__"
+            cls.__init__ = own  # type: ignore[method-assign]
 
     def __init__(self) -> None:
         fields = self.__dict__  # not setattr: these are no parameters, buffers or modules

@@ -52,7 +52,10 @@ class SVHN(VisionDataset):
         try:
             from scipy.io import loadmat
         except ModuleNotFoundError:
-            raise ModuleNotFoundError("reading .mat files needs SciPy: pip install scipy") from None
+            raise ModuleNotFoundError(
+                f"SVHN: {path} is a MATLAB file; reading it needs SciPy: "
+                "pip install 'deeplite[data]'"
+            ) from None
         content = read_checked("SVHN", path, self.md5[split] if check else None)
         try:
             found = loadmat(io.BytesIO(content), variable_names=("X", "y"))
