@@ -13,6 +13,7 @@ ALGORITHMS = (
     "broadcast",
     "depthwise",
     "direct",
+    "fold",
     "implicit_gemm",
     "patches",
     "pointwise",
@@ -50,9 +51,15 @@ def random_case(rng: np.random.Generator, name: str) -> Case:
         dilation = [dilation[0]] * 2 if rng.random() < 0.5 else dilation
     elif rng.random() < 0.2:
         kernel = [1] * rank
+    if name == "fold":  # windows that do not overlap, with and without gaps
+        kernel = [int(v) for v in rng.choice([1, 2, 3, 4, 5, 8, 16], rank)]
+        stride = [k + int(rng.choice([0, 0, 1])) for k in kernel]
+        dilation = [1] * rank
     if atrous:
         stride, dilation = [1, 1], [int(rng.integers(1, 4)), int(rng.integers(2, 5))]
     padding = [int(rng.integers(0, k * d + 1)) for k, d in zip(kernel, dilation, strict=True)]
+    if name == "fold":
+        padding = [0] * rank
     if atrous:
         padding = [p // d * d for p, d in zip(padding, dilation, strict=True)]
     most = 9 if rank == 3 else 160 if depthwise and rng.random() < 0.3 else 45
@@ -108,6 +115,7 @@ def test_agrees_with_the_loops_on_random_shapes(name: str, which: str, isa: str)
     forwards = ("broadcast", "direct", "pointwise")
     applies = applies and (which != "backward_weight" or name not in forwards)
     applies = applies and (which != "backward_input" or name != "patches")
+    applies = applies and (which == "backward_input" or name != "fold")
     assert ran > 0 or not applies
 
 
@@ -120,6 +128,7 @@ def test_bits_do_not_depend_on_threads(name: str, which: str) -> None:
         ((2, 40, 14, 14), (40, 1, 3, 3), [1, 1], [1, 1], [1, 1], 40),
         ((2, 96, 100), (64, 96, 3), [2], [1], [1], 1),
         ((2, 20, 19, 23), (12, 20, 3, 3), [1, 1], [2, 4], [2, 4], 1),
+        ((2, 3, 65, 64), (600, 3, 4, 4), [4, 4], [0, 0], [1, 1], 1),
         ((3, 40, 9, 11), (70, 40, 1, 1), [1, 1], [0, 0], [1, 1], 1),
         ((1, 700, 6, 7), (30, 700, 1, 1), [1, 1], [0, 0], [1, 1], 1),
     ]
@@ -175,7 +184,7 @@ def test_many_channels(case: Case, which: str) -> None:
     assert all(np.array_equal(results[0], r) for r in results[1:])
 
 
-@pytest.mark.parametrize("name", ("broadcast", "direct", "implicit_gemm"))
+@pytest.mark.parametrize("name", ("broadcast", "direct", "fold", "implicit_gemm"))
 def test_gaps_between_strides_are_zero(name: str) -> None:
     """A window smaller than the stride leaves inputs that nothing depends on."""
     x, w = dl.ones(1, 4, 9, 9), dl.ones(5, 4, 1, 1)

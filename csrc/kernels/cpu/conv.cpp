@@ -11,6 +11,7 @@
 #include "kernels/cpu/conv_cost.h"
 #include "kernels/cpu/conv_depthwise.h"
 #include "kernels/cpu/conv_direct.h"
+#include "kernels/cpu/conv_fold.h"
 #include "kernels/cpu/conv_gemm.h"
 #include "kernels/cpu/conv_patches.h"
 #include "kernels/cpu/conv_pointwise.h"
@@ -173,6 +174,8 @@ constexpr Algorithm kBackwardInput[] = {
      pointwise_backward_input<float>, pointwise_backward_input<double>},
     {"broadcast", is_direct, sliding_seconds<broadcast_seconds, true>, conv_sum_error,
      broadcast_backward_input<float>, broadcast_backward_input<double>},
+    {"fold", fold_applies, fold_seconds, conv_sum_error, fold_backward_input<float>,
+     fold_backward_input<double>},
     {"atrous", atrous_applies, atrous_seconds<DL_CONV_BACKWARD_INPUT>, atrous_error,
      atrous<DL_CONV_BACKWARD_INPUT>, nullptr},
     {"winograd2", wino_applies, wino_backward_input_seconds<2>, wino_error<2>,
