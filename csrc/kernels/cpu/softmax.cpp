@@ -138,13 +138,20 @@ void log_softmax_backward_row(const T* y, const T* dy, T* dx, int64_t n) {
 template <class T, int U>
 struct Columns {
     static constexpr int64_t N = Vec<T>::N;
-    int64_t n, stride;
+    int64_t n, stride, out_stride;
 
     // f(vector, place) for all of them, row by row.
     template <class F>
     DL_INLINE void each(const Columns& c, const F& f) {
         for (int64_t r = 0; r < c.n; ++r)
             for (int u = 0; u < U; ++u) f(u, r * c.stride + u * N);
+    }
+    // out = f(vector, place)
+    template <class F>
+    DL_INLINE void put(const Columns& c, T* out, const F& f) {
+        for (int64_t r = 0; r < c.n; ++r)
+            for (int u = 0; u < U; ++u)
+                vstore(out + r * c.out_stride + u * N, f(u, r * c.stride + u * N));
     }
     // Sums of f(place) down the columns: 64 rows at a time, then these.
     template <class F>
@@ -166,7 +173,7 @@ struct Columns {
 
 struct Softmax {
     template <class T, int U>
-    static void run(const Columns<T, U>& c, T* x, const T*) {
+    static void run(const Columns<T, U>& c, T* x, const T*, T* out) {
         V<T> top[U], sum[U];
         c.max(c, top, x);
         c.sum(c, sum, [&](int u, int64_t i) {
@@ -175,36 +182,34 @@ struct Softmax {
             return e;
         });
         for (int u = 0; u < U; ++u) sum[u] = T(1) / sum[u];
-        c.each(c, [&](int u, int64_t i) { vstore(x + i, vload(x + i) * sum[u]); });
+        c.put(c, out, [&](int u, int64_t i) { return vload(x + i) * sum[u]; });
     }
 };
 struct LogSoftmax {
     template <class T, int U>
-    static void run(const Columns<T, U>& c, T* x, const T*) {
+    static void run(const Columns<T, U>& c, T* x, const T*, T* out) {
         V<T> top[U], sum[U];
         c.max(c, top, x);
         c.sum(c, sum, [&](int u, int64_t i) { return vexp(vload(x + i) - top[u]); });
         for (int u = 0; u < U; ++u) sum[u] = vlog(sum[u]);
-        c.each(c, [&](int u, int64_t i) { vstore(x + i, (vload(x + i) - top[u]) - sum[u]); });
+        c.put(c, out, [&](int u, int64_t i) { return (vload(x + i) - top[u]) - sum[u]; });
     }
 };
 struct SoftmaxBackward {
     template <class T, int U>
-    static void run(const Columns<T, U>& c, T* y, const T* dy) {
+    static void run(const Columns<T, U>& c, T* y, const T* dy, T* out) {
         V<T> dot[U];
         c.sum(c, dot, [&](int, int64_t i) { return vload(y + i) * vload(dy + i); });
-        c.each(c,
-               [&](int u, int64_t i) { vstore(y + i, (vload(dy + i) - dot[u]) * vload(y + i)); });
+        c.put(c, out, [&](int u, int64_t i) { return (vload(dy + i) - dot[u]) * vload(y + i); });
     }
 };
 struct LogSoftmaxBackward {
     template <class T, int U>
-    static void run(const Columns<T, U>& c, T* y, const T* dy) {
+    static void run(const Columns<T, U>& c, T* y, const T* dy, T* out) {
         V<T> total[U];
         c.sum(c, total, [&](int, int64_t i) { return vload(dy + i); });
-        c.each(c, [&](int u, int64_t i) {
-            vstore(y + i, vload(dy + i) - vexp(vload(y + i)) * total[u]);
-        });
+        c.put(c, out,
+              [&](int u, int64_t i) { return vload(dy + i) - vexp(vload(y + i)) * total[u]; });
     }
 };
 
@@ -226,14 +231,16 @@ void copy_rows(T* dst, int64_t to, const T* src, int64_t from, int64_t rows, int
                    reinterpret_cast<const char*>(src + r * from), width * int64_t(sizeof(T)));
 }
 
-// Op::run over all columns of a (and b, which may be null) -> out, a tile of them at a time. The last
-// vector of a tile may hold lanes that mean nothing; they are not copied back.
+// Op::run over all columns of a (and b, which may be null) -> out, a tile of them at a time. What a
+// tile holds side by side is long enough to be fetched ahead, and stays in the second cache. The last
+// vector of a tile may hold lanes that mean nothing: it goes through the tile, not straight to `out`.
 template <class Op, class T>
 dl_status for_each_column(int64_t outer, int64_t n, int64_t inner, const T* a, const T* b, T* out) {
-    constexpr int64_t N = Vec<T>::N, kTileBytes = 32 * 1024;
+    constexpr int64_t N = Vec<T>::N, kTileBytes = 96 * 1024;
     int64_t width = kTileBytes / int64_t(sizeof(T)) / (b ? 2 : 1) / n / N * N;
+    const int64_t widest = 64 * N < inner ? 64 * N : (inner + N - 1) / N * N;
     if (width < N) width = N;
-    if (width > 16 * N) width = 16 * N;
+    if (width > widest) width = widest;
     const int64_t tiles = (inner + width - 1) / width;
     const int64_t grain = n * width >= 8192 ? 1 : 8192 / (n * width);
     int failed = 0;
@@ -250,9 +257,13 @@ dl_status for_each_column(int64_t outer, int64_t n, int64_t inner, const T* a, c
             copy_rows(ta, width, a + at, inner, n, wide);
             if (b) copy_rows(tb, width, b + at, inner, n, wide);
             int64_t c = 0;
-            for (; c + 3 * N < wide; c += 4 * N) Op::run(Columns<T, 4>{n, width}, ta + c, tb + c);
-            for (; c < wide; c += N) Op::run(Columns<T, 1>{n, width}, ta + c, tb + c);
-            copy_rows(out + at, inner, ta, width, n, wide);
+            for (; c + 4 * N <= wide; c += 4 * N)
+                Op::run(Columns<T, 4>{n, width, inner}, ta + c, tb + c, out + at + c);
+            for (; c + N <= wide; c += N)
+                Op::run(Columns<T, 1>{n, width, inner}, ta + c, tb + c, out + at + c);
+            if (c == wide) continue;
+            Op::run(Columns<T, 1>{n, width, width}, ta + c, tb + c, ta + c);
+            copy_rows(out + at + c, inner, ta + c, width, n, wide - c);
         }
     });
     return failed ? DL_OUT_OF_MEMORY : DL_OK;
