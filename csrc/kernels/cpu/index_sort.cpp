@@ -1,7 +1,10 @@
 // Sorting, selection and search along rows: radix methods on order-preserving unsigned keys, with
 // 32-bit row positions carried along. Stable, so equal values stay in the order of their indices.
+#include <math.h>
+
 #include "kernels/cpu/index_common.h"
 #include "kernels/cpu/parallel.h"
+#include "kernels/cpu/simd.h"
 
 namespace deeplite::cpu::DL_ISA {
 
@@ -112,11 +115,58 @@ K radix_select(const K* key, int64_t n, int64_t k, int64_t* below) {
     return prefix;
 }
 
+// A key that some more than k of n keys probably do not exceed, from a sample; `room` takes the sample.
+// False where looking at all keys closely is as well.
+template <class K>
+bool likely_limit(const K* key, int64_t n, int64_t k, K* room, K* limit) {
+    constexpr int64_t kSample = 2048;
+    const double expected = double(k) * kSample / double(n);
+    const int64_t rank = int64_t(expected + 3 * sqrt(expected)) + 8;
+    if (n < 8 * kSample || rank > kSample / 4) return false;
+    for (int64_t i = 0; i < kSample; ++i) room[i] = key[i * (n / kSample)];
+    int64_t below;
+    *limit = radix_select(room, kSample, rank, &below);
+    return true;
+}
+
+// The keys up to `limit`, in order of place; how many. Most vectors of keys have none.
+template <class K>
+int64_t collect(const K* key, int64_t n, K limit, Rows<K> a) {
+    constexpr int64_t N = Vec<K>::N;
+    int64_t m = 0;
+    for (int64_t i = 0; i < n; i += N) {
+        if (i + N <= n && !vany(vload(key + i) <= limit)) continue;
+        for (int64_t j = i; j < (i + N < n ? i + N : n); ++j) {
+            if (key[j] > limit) continue;
+            a.key[m] = key[j];
+            a.place[m++] = uint32_t(j);
+        }
+    }
+    return m;
+}
+
+// Of n keys in a, the k smallest, moved to its front.
+template <class K>
+void keep_smallest(Rows<K> a, int64_t n, int64_t k) {
+    int64_t below, m = 0;
+    const K last = radix_select(a.key, n, k - 1, &below);
+    int64_t equal = k - below;
+    for (int64_t i = 0; i < n && m < k; ++i) {
+        if (a.key[i] > last || (a.key[i] == last && equal-- <= 0)) continue;
+        a.key[m] = a.key[i];
+        a.place[m++] = a.place[i];
+    }
+}
+
 // Places of the k smallest keys into a.place (keys into a.key), unordered by key but in order of
 // place.
 template <class K>
 void select_smallest(const K* key, int64_t n, int64_t k, Rows<K> a) {
     int64_t below, m = 0;
+    K limit;
+    if (likely_limit(key, n, k, a.key, &limit) && (m = collect(key, n, limit, a)) >= k)
+        return keep_smallest(a, m, k);
+    m = 0;
     const K last = radix_select(key, n, k - 1, &below);
     int64_t equal = k - below;  // how many of the last value still belong to the k
     for (int64_t i = 0; i < n && m < k; ++i) {
