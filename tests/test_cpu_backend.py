@@ -157,6 +157,17 @@ def test_denormals_are_flushed_inside_and_kept_outside(threads, n):
     assert tiny * np.float32(0.5) != 0
 
 
+def test_denormals_are_flushed_in_calls_too_short_to_share():
+    """Elementwise work is shared from 32768 elements on; an eighth of that is too little for
+    denormals to matter, and keeps them."""
+    for n, flushed in ((5000, True), (500, False)):
+        x = deeplite.full((n,), 1e-40)
+        assert bool((x * 0.5).numpy().any()) != flushed
+        assert bool((x + deeplite.zeros(n)).numpy().any()) != flushed
+    row, square = deeplite.ones(1, 128), deeplite.full((128, 128), 1e-40)
+    assert not (row @ square).numpy().any()
+
+
 def test_idle_workers_sleep(threads):
     threads(4)
     busy_sum()

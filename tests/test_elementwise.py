@@ -33,8 +33,8 @@ def whole_range() -> np.ndarray:
     return np.concatenate([patterns, dense.astype(np.float32), np.float32(SPECIAL)])
 
 
-def apply(f: Callable[[Any], Any], x: np.ndarray, piece: int = 4000) -> np.ndarray:
-    """In pieces that stay on this thread, where denormals are not flushed to zero."""
+def apply(f: Callable[[Any], Any], x: np.ndarray, piece: int = 500) -> np.ndarray:
+    """In pieces so short that denormals are not flushed to zero."""
     parts = [x[i : i + piece] for i in range(0, x.size, piece)]
     return np.concatenate([f(dl.tensor(p)).numpy() for p in parts])
 

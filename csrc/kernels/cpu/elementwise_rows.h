@@ -3,6 +3,7 @@
 #pragma once
 #include "kernels/cpu/elementwise_formulas.h"
 #include "kernels/cpu/half.h"
+#include "kernels/cpu/parallel.h"
 #include "kernels/elementwise.h"
 
 namespace deeplite::cpu::DL_ISA {
@@ -194,7 +195,9 @@ inline dl_status start_rows(const RowFn* rows, const dl_iter* it, const double* 
         d[k] = few[k];
     }
     if (!direct) return run_rows(fn, it, params, grain);
-    return fn(d, n, params) ? DL_OK : DL_BAD_INDEX;
+    bool good = true;
+    parallel_for(n, grain, [&](int64_t, int64_t) { good = fn(d, n, params); });
+    return good ? DL_OK : DL_BAD_INDEX;
 }
 
 struct Fast {

@@ -397,6 +397,8 @@ bool gemm_small(SmallPath path, SmallProblem<T> p, int threads) {
     auto body = [&](int64_t begin, int64_t end) { gemm_small_columns(path, p, begin, end); };
     if (threads > 1)
         parallel_for(p.n, gemm_small_grain(p.n, unit, work, threads), body);
+    else if (work * p.n >= 4096)
+        parallel_for(p.n, p.n, body);  // not shared, but denormals cost nothing
     else
         body(0, p.n);
     return true;
