@@ -214,6 +214,57 @@ void run_chunk(Job& job, int64_t begin, int64_t end) {
     }
 }
 
+// Rows in place: nothing is gathered or converted. Between neighbouring rows of a plane the operands
+// move by their strides, which is most of what there is to do beside `fn` when rows are short.
+void run_long_rows(Job& job, int64_t begin, int64_t end) {
+    const dl_iter* it = job.it;
+    alignas(64) char tiles[kMaxOperands][kTile * 8];
+    const char *filled[kMaxOperands] = {}, *row[kMaxOperands];
+    char* d[kMaxOperands];
+    const int64_t length = it->shape[0];
+    int64_t most = length;  // elements of a call
+    for (int k = 0; k < job.operands; ++k) {
+        if (job.mode[k] != kConstant && job.mode[k] != kRowConst) continue;
+        const int64_t fits = int64_t(sizeof tiles[k]) / job.size[k];  // made once, or for each row
+        const int64_t limit = job.mode[k] == kConstant ? fits : kTile;
+        if (most > limit) most = limit;
+    }
+    const int64_t span = most < end - begin ? most : end - begin;
+    for (int k = 0; k < job.operands; ++k)
+        if (job.mode[k] == kConstant) spread(tiles[k], job.data[k], span, job.size[k]);
+    Position pos;
+    pos.set(it, begin);
+    const auto find = [&] {
+        for (int k = 0; k < job.operands; ++k) row[k] = job.data[k] + pos.offset(it, k);
+    };
+    find();
+    for (int64_t i = begin; i < end;) {
+        const int64_t left = length - pos.at[0], n = left < end - i ? left : end - i;
+        for (int k = 0; k < job.operands; ++k)
+            if (job.mode[k] == kRowConst && row[k] != filled[k]) {
+                spread(tiles[k], row[k], span < length ? span : length, job.size[k]);
+                filled[k] = row[k];
+            }
+        for (int64_t j = 0; j < n; j += most) {
+            const int64_t m = n - j < most ? n - j : most;
+            for (int k = 0; k < job.operands; ++k)
+                d[k] = job.mode[k] == kConstant || job.mode[k] == kRowConst
+                           ? tiles[k]
+                           : const_cast<char*>(row[k]) + j * job.size[k];
+            if (!job.fn(d, m, job.params)) __atomic_store_n(&job.bad, 1, __ATOMIC_RELAXED);
+        }
+        i += n;
+        if (i == end) break;
+        if (pos.at[0] == 0 && pos.at[1] + 1 < it->shape[1]) {
+            ++pos.at[1];
+            for (int k = 0; k < job.operands; ++k) row[k] += it->strides[k][1];
+        } else {
+            pos.advance(it, n);
+            find();
+        }
+    }
+}
+
 Mode mode_of(const dl_iter* it, int k, int64_t size, bool long_rows) {
     const int64_t* s = it->strides[k];
     bool linear = true, constant = true;
@@ -284,7 +335,11 @@ dl_status run_rows(RowFn fn, const dl_iter* it, const double* params, int64_t gr
         }
         job.tiles |= job.convert[k] || (job.mode[k] != kLinear && job.mode[k] != kRow);
     }
-    parallel_for(total, grain, [&](int64_t begin, int64_t end) { run_chunk(job, begin, end); });
+    bool in_place = job.long_rows || it->ndim == 1;
+    for (int k = 0; k < job.operands; ++k) in_place &= !job.convert[k] && job.mode[k] != kGather;
+    parallel_for(total, grain, [&](int64_t begin, int64_t end) {
+        in_place ? run_long_rows(job, begin, end) : run_chunk(job, begin, end);
+    });
     return job.bad ? DL_BAD_INDEX : DL_OK;
 }
 
