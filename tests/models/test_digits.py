@@ -92,7 +92,7 @@ ROWS = [
     Row("googlenet", {"width": 0.25, "dropout_aux": 0.3}, 48),
     Row("bn_inception", {"width": 0.25}, 48),
     # The auxiliary classifier wants maps of 5x5 after seven strides: images of 299x299.
-    Row("inception_v3", {"width": 0.125, "aux_logits": False, "dropout": 0.2}, 75, 1e-2, 20),
+    Row("inception_v3", {"width": 0.125, "aux_logits": False, "dropout": 0.2}, 75, 1e-2, 28),
     # All 76 layers get there, too, but take three times as many epochs.
     Row("inception_v4", {"width": 0.125, "blocks": INCEPTION_V4}, 75, 1e-2),
     Row("inception_resnet_v2", {"width": 0.125, "repeats": (2, 3, 2)}, 75),
@@ -119,7 +119,7 @@ ROWS = [
     Row("mobilenet_v3_small", {"width_mult": 0.5}, 64, momentum=0.1),
     Row("shufflenet_v2_x0_5", {"stages_repeats": (2, 4, 2),
         "stages_out_channels": (16, 32, 64, 128, 256)}, 64),
-    Row("mnasnet0_5", {"alpha": 0.35}, 64, 1e-2, 20, momentum=0.1),
+    Row("mnasnet0_5", {"alpha": 0.35}, 64, 1e-2, 28, momentum=0.1),
     Row("efficientnet_b0", {"width_mult": 0.35, "depth_mult": 0.5}, 48),
     Row("regnet_y_400mf", {"depth": 6, "w_0": 16, "w_a": 16.0, "w_m": 2.0, "group_width": 8,
         "stem_width": 16}, 48),
