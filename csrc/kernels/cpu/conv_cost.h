@@ -67,7 +67,10 @@ inline double weight_gemm_seconds(const dl_conv& p) {
     const double products = (rows < 4 ? 4 : rows) * padded * steps / (0.9 * conv_peak(p));
     const double copies = padded * steps * 0.2 + rows * columns * 0.6;
     const double stores = rows * padded * conv_element(p) / DL_VEC_BYTES * 12;
-    return groups * (products + (copies + stores) * kConvCycle) + conv_traffic(p) / 1.5;
+    // Channels are put last four at a time, what is left of them one by one, for each block of columns.
+    const double odd = conv_x_size(p) / double(p.c) * double(p.c / p.groups % 4);
+    const double turns = conv_volume(p.kernel) > 1 ? odd * __builtin_ceil(columns / 256) * 1.5 : 0;
+    return groups * (products + (copies + stores + turns) * kConvCycle) + conv_traffic(p) / 1.5;
 }
 // A vector of sums per tap, and its reduction in the end.
 inline double weight_depthwise_seconds(const dl_conv& p) {
