@@ -43,12 +43,13 @@ def random_case(rng: np.random.Generator, name: str) -> Case:
     stride = [int(v) for v in rng.choice([1, 1, 2, 3, 4], rank)]
     dilation = [int(v) for v in rng.choice([1, 1, 2, 3], rank)]
     kernel = [int(v) for v in rng.choice([1, 2, 3, 3, 5, 7], rank)]
+    small = depthwise and rng.random() < 0.4  # planes whose channels become lanes
     if depthwise:
         stride = [int(rng.integers(1, 3))] * 2
         dilation = [1, 1] if stride[0] == 2 else dilation
         rows = int(rng.choice([3, 3, 5, 7]))
-        kernel = [rows, int(rng.choice([rows, rng.integers(1, 8)]))]
-        dilation = [dilation[0]] * 2 if rng.random() < 0.5 else dilation
+        kernel = [rows, rows if small else int(rng.choice([rows, rng.integers(1, 8)]))]
+        dilation = [dilation[0]] * 2 if rng.random() < 0.5 or small else dilation
     elif rng.random() < 0.2:
         kernel = [1] * rank
     if name == "fold":  # windows that do not overlap, with and without gaps
@@ -62,12 +63,14 @@ def random_case(rng: np.random.Generator, name: str) -> Case:
         padding = [0] * rank
     if atrous:
         padding = [p // d * d for p, d in zip(padding, dilation, strict=True)]
-    most = 9 if rank == 3 else 160 if depthwise and rng.random() < 0.3 else 45
+    most = 9 if rank == 3 or small else 160 if depthwise and rng.random() < 0.3 else 45
     size = [
         max(1, d * (k - 1) + 1 - 2 * p) + int(rng.integers(0, most))
         for k, d, p in zip(kernel, dilation, padding, strict=True)
     ]
     groups = int(rng.integers(2, 9)) if depthwise else int(rng.choice([1, 1, 2, 4]))
+    if small:
+        groups = int(rng.integers(8, 40))
     channels = 1 if depthwise else int(rng.integers(1, 20))
     filters = int(rng.choice([1, 1, 2])) if depthwise else int(rng.integers(1, 40))
     batch = int(rng.integers(1, 4))

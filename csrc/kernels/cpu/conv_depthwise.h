@@ -1,5 +1,6 @@
 // Depthwise convolution in two dimensions: the three products.
 #pragma once
+#include "kernels/cpu/conv_depthwise_lanes.h"
 #include "kernels/cpu/conv_depthwise_roll.h"
 #include "kernels/cpu/conv_depthwise_taps.h"
 
@@ -129,6 +130,7 @@ DL_INLINE void depthwise_blocked(const DepthwiseShape& d, int64_t rows, int64_t 
 // Planes of dst, one after another over all images.
 template <class T, DepthwisePass pass>
 dl_status depthwise_planes(const dl_conv& p) {
+    if (depthwise_as_lanes<T>(p, pass)) return depthwise_lanes<T, pass>(p);
     const DepthwiseShape d = depthwise_shape(p, pass);
     const int64_t planes = p.n * (pass == DepthwisePass::kForward ? p.k : p.c);
     const int64_t work = p.out[1] * p.out[2] * p.kernel[1] * p.kernel[2];
@@ -176,6 +178,8 @@ void depthwise_weight_plane(const dl_conv& p, const DepthwiseShape& d,
 // order.
 template <class T>
 dl_status depthwise_weight(const dl_conv& p) {
+    if (depthwise_as_lanes<T>(p, DepthwisePass::kBackwardWeight))
+        return depthwise_lanes_weight<T>(p);
     typedef typename Vec<T>::type vec;
     constexpr int N = Vec<T>::N;
     const DepthwiseShape d = depthwise_shape(p, DepthwisePass::kBackwardWeight);
