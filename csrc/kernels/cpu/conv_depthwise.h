@@ -144,10 +144,12 @@ dl_status depthwise_planes(const dl_conv& p) {
         }
         for (int64_t i = begin; i < end; ++i) {
             const DepthwisePlane<T> plane = depthwise_plane_of<T, pass>(p, d, i);
-            if (rolls)
-                depthwise_rolled<T, pass>(d, depthwise_stride(p), scratch, plane);
-            else
-                depthwise_blocked<T, pass>(d, p.kernel[1], depthwise_stride(p), scratch, plane);
+            if constexpr (kRolls)
+                if (rolls) {
+                    depthwise_rolled<T, pass>(d, depthwise_stride(p), scratch, plane);
+                    continue;
+                }
+            depthwise_blocked<T, pass>(d, p.kernel[1], depthwise_stride(p), scratch, plane);
         }
     });
     return failed ? DL_OUT_OF_MEMORY : DL_OK;
@@ -158,16 +160,16 @@ template <class T>
 void depthwise_weight_plane(const dl_conv& p, const DepthwiseShape& d,
                             const DepthwiseScratch<T>& scratch, const T* x, const T* dy,
                             typename Vec<T>::type* sums) {
-    if (scratch.groups) {
-        depthwise_roll_plane<T>(
-            d, depthwise_stride(p), scratch.groups,
-            [&](const auto& g, auto s, auto dilation, auto u, auto tail, int64_t o, int64_t end) {
-                depthwise_roll_taps<T, decltype(s)::value, decltype(dilation)::value,
-                                    decltype(u)::value, decltype(tail)::value>(d, x, dy, g, o, end,
-                                                                               sums);
-            });
-        return;
-    }
+    if constexpr (kRolls)
+        if (scratch.groups)
+            return depthwise_roll_plane<T>(
+                d, depthwise_stride(p), scratch.groups,
+                [&](const auto& g, auto s, auto dilation, auto u, auto tail, int64_t o,
+                    int64_t end) {
+                    depthwise_roll_taps<T, decltype(s)::value, decltype(dilation)::value,
+                                        decltype(u)::value, decltype(tail)::value>(d, x, dy, g, o,
+                                                                                   end, sums);
+                });
     depthwise_dispatch(p.kernel[1], depthwise_stride(p), [&](auto kh, auto s) {
         depthwise_plane_taps<T, decltype(kh)::value, decltype(s)::value>(d, x, dy, scratch.zeros,
                                                                          scratch.columns, sums);

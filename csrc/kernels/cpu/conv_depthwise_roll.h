@@ -6,7 +6,8 @@
 
 namespace {
 
-constexpr int kRollWidth = 4;  // vectors of a group of columns, at most
+constexpr bool kRolls = DL_VEC_BYTES == 64;  // elsewhere registers are too few
+constexpr int kRollWidth = 4;                // vectors of a group of columns, at most
 
 // Vectors next to each other, and the lanes of them that lie in the planes.
 template <class T>
@@ -21,19 +22,15 @@ struct DepthwiseGroup {
 template <class T, int i>
 DL_INLINE typename Vec<T>::type vshift(typename Vec<T>::type a, typename Vec<T>::type b) {
 #if DL_VEC_BYTES == 64 && defined(__AVX512F__)
-    typedef
-        typename Vec<T>::type vec;  // what the compiler makes of the below overwrites an operand
+    typedef typename Vec<T>::type vec;  // the compiler's shuffle of both overwrites one of them
     if constexpr (sizeof(T) == 4)
         return (vec)_mm512_maskz_alignr_epi32(0xffff, (__m512i)b, (__m512i)a, i);
     else
         return (vec)_mm512_maskz_alignr_epi64(0xff, (__m512i)b, (__m512i)a, i);
 #else
-    if constexpr (Vec<T>::N == 8)
-        return __builtin_shufflevector(a, b, i, i + 1, i + 2, i + 3, i + 4, i + 5, i + 6, i + 7);
-    else if constexpr (Vec<T>::N == 4)
-        return __builtin_shufflevector(a, b, i, i + 1, i + 2, i + 3);
-    else
-        return __builtin_shufflevector(a, b, i, i + 1);
+    T lanes[2 * Vec<T>::N];
+    vstore(lanes, a), vstore(lanes + Vec<T>::N, b);
+    return vload(lanes + i);
 #endif
 }
 
@@ -287,8 +284,8 @@ void depthwise_groups(const DepthwiseShape& d, int64_t stride, bool zip, int64_t
 
 // Windows of 3 x 3, dilated by at most 2, where there are registers enough.
 bool depthwise_rolls(const dl_conv& p) {
-    return DL_VEC_BYTES == 64 && p.kernel[1] == 3 && p.kernel[2] == 3 &&
-           p.dilation[1] == p.dilation[2] && p.dilation[1] <= 2;
+    return kRolls && p.kernel[1] == 3 && p.kernel[2] == 3 && p.dilation[1] == p.dilation[2] &&
+           p.dilation[1] <= 2;
 }
 
 }  // namespace
