@@ -23,6 +23,8 @@ NAMES = (
     "shufflenet_v2_x1_0", "mnasnet1_0", "efficientnet_b0", "efficientnet_v2_s", "regnet_x_400mf",
     "regnet_y_400mf", "convnext_tiny",
 )  # fmt: skip
+# FractalNet's random paths would give every step a network of another size.
+OPTIONS: dict[str, dict[str, Any]] = {"fractalnet34": {"drop_path": 0.0}}
 TITLES = {
     "mlp": "MLP 784-512-512-10",
     "lenet5": "LeNet-5",
@@ -94,8 +96,8 @@ def built(library: Library, name: str) -> Any:
     from deeplite.models import _twin
 
     if library.name == "deeplite":
-        return models.build(name)
-    return _twin.build(library.module, name)
+        return models.build(name, **OPTIONS.get(name, {}))
+    return _twin.build(library.module, name, **OPTIONS.get(name, {}))
 
 
 @dataclass

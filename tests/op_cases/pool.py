@@ -35,6 +35,12 @@ def max_pools(n: int) -> Callable[[], Iterator[Sample]]:
         yield Sample(distinct(0, 3, *size), 2)  # empty batch
         yield Sample(x, size)  # one window
         yield Sample(make((1, 2, *size), low=0, high=3), 3, 1, 1)  # ties in low precision
+        if n == 2:  # several vectors a row, some of them with a NaN or both infinities
+            odd = np.random.default_rng(3).standard_normal((1, 2, 7, 150))
+            odd[0, 0, 3, [5, 90]] = odd[0, 1, 0, 149] = np.nan
+            odd[0, 1, 5, 40:42], odd[0, 1, 4, 43] = np.inf, -np.inf
+            for window in ((2,), (3, 2), (3, 2, 1), (3, 1, 1), ((2, 5), (1, 4))):
+                yield Sample(values(odd.tolist(), grad=False), *window)
 
     return samples
 

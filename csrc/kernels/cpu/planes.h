@@ -58,12 +58,38 @@ DL_INLINE void take_every(T* __restrict dst, const T* __restrict src, int64_t n)
     for (int64_t i = 0; i < n; ++i) dst[i] = src[i * S];
 }
 
+// src[0], src[2], ... in one vector; reads src[0 .. 2N - 2] and not one element more.
+template <class T>
+DL_INLINE typename Vec<T>::type load_every_second(const T* src) {
+    constexpr int N = Vec<T>::N;
+    const auto a = vload(src), b = vload(src + N - 1);
+    if constexpr (N == 16)
+        return __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14, 17, 19, 21, 23, 25, 27, 29,
+                                       31);
+    else if constexpr (N == 8)
+        return __builtin_shufflevector(a, b, 0, 2, 4, 6, 9, 11, 13, 15);
+    else if constexpr (N == 4)
+        return __builtin_shufflevector(a, b, 0, 2, 5, 7);
+    else
+        return __builtin_shufflevector(a, b, 0, 3);
+}
+
+// Stride 2, by far the most frequent: the last vector overlaps the one before, so that nothing is
+// left for single elements.
+template <class T>
+DL_INLINE void take_every_second(T* __restrict dst, const T* __restrict src, int64_t n) {
+    constexpr int N = Vec<T>::N;
+    if (n < N) return take_every<2>(dst, src, n);
+    for (int64_t i = 0; i < n - N; i += N) vstore(dst + i, load_every_second(src + 2 * i));
+    vstore(dst + n - N, load_every_second(src + 2 * (n - N)));
+}
+
 template <class T>
 inline void take_every(T* __restrict dst, const T* __restrict src, int64_t n, int64_t stride) {
     if (stride == 1)
         take_every<1>(dst, src, n);
     else if (stride == 2)
-        take_every<2>(dst, src, n);
+        take_every_second(dst, src, n);
     else if (stride == 3)
         take_every<3>(dst, src, n);
     else if (stride == 4)
