@@ -130,11 +130,12 @@ DL_INLINE void depthwise_blocked(const DepthwiseShape& d, int64_t rows, int64_t 
 // Planes of dst, one after another over all images.
 template <class T, DepthwisePass pass>
 dl_status depthwise_planes(const dl_conv& p) {
-    if (depthwise_as_lanes<T>(p, pass)) return depthwise_lanes<T, pass>(p);
+    // Of nine taps the transposition costs more than the idle lanes of rows.
+    const bool rolls = depthwise_rolls(p);
+    if (!rolls && depthwise_as_lanes<T>(p, pass)) return depthwise_lanes<T, pass>(p);
     const DepthwiseShape d = depthwise_shape(p, pass);
     const int64_t planes = p.n * (pass == DepthwisePass::kForward ? p.k : p.c);
     const int64_t work = p.out[1] * p.out[2] * p.kernel[1] * p.kernel[2];
-    const bool rolls = depthwise_rolls(p);
     int failed = 0;
     parallel_for(planes, gemm_max(1, 131072 / work), [&](int64_t begin, int64_t end) {
         const DepthwiseScratch<T> scratch(p, d, pass, rolls, 0);
