@@ -14,7 +14,7 @@
 #include "kernels/cpu/conv_fold.h"
 #include "kernels/cpu/conv_gemm.h"
 #include "kernels/cpu/conv_patches.h"
-#include "kernels/cpu/conv_pointwise.h"
+#include "kernels/cpu/conv_pointwise_weight.h"
 #include "kernels/cpu/conv_sliding.h"
 #include "kernels/cpu/conv_sliding_cost.h"
 #include "kernels/cpu/conv_weight_gemm.h"
@@ -196,6 +196,8 @@ constexpr Algorithm kBackwardWeight[] = {
      backward_weight<float, weight_depthwise>, backward_weight<double, weight_depthwise>},
     {"patches", is_direct, weight_patches_seconds, conv_sum_error,
      backward_weight<float, weight_patches>, backward_weight<double, weight_patches>},
+    {"pointwise", pointwise_applies, weight_pointwise_seconds, conv_sum_error,
+     pointwise_backward_weight<float>, pointwise_backward_weight<double>},
     {"atrous", atrous_applies, atrous_seconds<DL_CONV_BACKWARD_WEIGHT>, atrous_error,
      atrous<DL_CONV_BACKWARD_WEIGHT>, nullptr},
     {"winograd2", wino_applies, wino_backward_weight_seconds<2>, wino_error<2>,

@@ -6,6 +6,7 @@
 // of two algorithms comes out lower, not the figure itself.
 #pragma once
 #include "kernels/conv.h"
+#include "kernels/cpu/conv_pointwise_weight.h"
 #include "kernels/cpu/conv_sliding.h"
 
 namespace {
@@ -70,7 +71,23 @@ inline double weight_gemm_seconds(const dl_conv& p) {
     // Channels are put last four at a time, what is left of them one by one, for each block of columns.
     const double odd = conv_x_size(p) / double(p.c) * double(p.c / p.groups % 4);
     const double turns = conv_volume(p.kernel) > 1 ? odd * __builtin_ceil(columns / 256) * 1.5 : 0;
-    return groups * (products + (copies + stores + turns) * kConvCycle) + conv_traffic(p) / 1.5;
+    const double seconds = groups * (products + (copies + stores + turns) * kConvCycle);
+    // Whole planes are packed faster than patches, and requested ahead.
+    return (seconds + conv_traffic(p) / 1.5) * (is_pointwise(p) ? 0.85 : 1);
+}
+// Tiles of dot products of planes, and their reduction after each stretch.
+inline double weight_pointwise_seconds(const dl_conv& p) {
+    const double lanes = DL_VEC_BYTES / conv_element(p), plane = double(conv_volume(p.out));
+    const double rows = double(p.k / p.groups), columns = double(p.c / p.groups);
+    const double tiles =
+        __builtin_ceil(rows / PlaneTile<float>::A) * __builtin_ceil(columns / PlaneTile<float>::B);
+    const double sums = rows * columns / tiles;  // of a tile
+    const double steps = double(p.n) * __builtin_ceil(plane / lanes);
+    const double step = __builtin_fmax(sums / (DL_VEC_BYTES > 16 ? 2 : 1), 4);
+    const double stretch = double(point_stretch(conv_volume(p.out)));
+    const double stretches = __builtin_ceil(double(p.n) * plane / stretch);
+    const double cycles = tiles * (steps * step * 0.95 + stretches * 3.5 * sums);
+    return double(p.groups) * cycles / 3.7e9 + conv_traffic(p) / 6;
 }
 // A vector of sums per tap, and its reduction in the end.
 inline double weight_depthwise_seconds(const dl_conv& p) {
