@@ -116,6 +116,7 @@ bool all_numbers(PyObject* o, int depth = 0) {  // nested lists of arrays go thr
 }
 
 using OptDType = std::optional<DType>;
+using OptFormat = std::optional<MemoryFormat>;
 using OptDevice = std::optional<Device>;
 
 Tensor finish(Tensor t, bool requires_grad) {
@@ -156,6 +157,12 @@ struct Like {
 };
 Like like(const Tensor& x, OptDType dtype, OptDevice device) {
     return {dtype.value_or(x.dtype()), device.value_or(x.device())};
+}
+
+Tensor filled_like(const Tensor& x, double value, OptDType dtype, OptDevice device, bool grad,
+                   OptFormat format) {
+    auto [t, d] = like(x, dtype, device);
+    return finish(full_like(x, value, t, d, format.value_or(MemoryFormat::Preserve)), grad);
 }
 
 // New memory filled from Python. A capture notes it as a copy of a constant: a replay that changes it in
@@ -220,11 +227,14 @@ void bind_creation(Api& api) {
                                   device.value_or(Device{})),
                              grad);
            });
-    api.fn("empty(*size, dtype=None, device=None, requires_grad=False)",
-           [](const Dims& size, OptDType dtype, OptDevice device, bool grad) {
-               return finish(
-                   empty_recorded(size, dtype.value_or(default_dtype()), device.value_or(Device{})),
-                   grad);
+    api.fn("empty(*size, dtype=None, device=None, requires_grad=False, memory_format=None)",
+           [](const Dims& size, OptDType dtype, OptDevice device, bool grad, OptFormat f) {
+               check<ValueError>(f != MemoryFormat::Preserve,
+                                 "empty: there is no order of elements to preserve");
+               const Dims strides = f ? format_strides(size, *f, "empty") : Dims{};
+               return finish(empty_recorded(size, dtype.value_or(default_dtype()),
+                                            device.value_or(Device{}), strides),
+                             grad);
            });
     api.fn("zeros(*size, dtype=None, device=None, requires_grad=False)",
            [](const Dims& size, OptDType dtype, OptDevice device, bool grad) {
@@ -237,26 +247,28 @@ void bind_creation(Api& api) {
                              grad);
            });
     api.fn("full(size, fill_value, *, dtype=None, device=None, requires_grad=False)", &py_full);
-    api.fn("empty_like(input, *, dtype=None, device=None, requires_grad=False)",
-           [](const Tensor& x, OptDType dtype, OptDevice device, bool grad) {
-               auto [t, d] = like(x, dtype, device);
-               return finish(d == x.device() ? empty_like(x, t) : empty(x.shape(), t, d), grad);
+    api.fn(
+        "empty_like(input, *, dtype=None, device=None, requires_grad=False, memory_format=None)",
+        [](const Tensor& x, OptDType dtype, OptDevice device, bool grad, OptFormat f) {
+            auto [t, d] = like(x, dtype, device);
+            const Dims strides =
+                like_strides(x, f.value_or(MemoryFormat::Preserve), "empty_like");
+            return finish(empty_strided(x.shape(), strides, t, d, "empty_like"), grad);
+        });
+    api.fn(
+        "zeros_like(input, *, dtype=None, device=None, requires_grad=False, memory_format=None)",
+        [](const Tensor& x, OptDType dtype, OptDevice device, bool grad, OptFormat f) {
+            return filled_like(x, 0, dtype, device, grad, f);
+        });
+    api.fn("ones_like(input, *, dtype=None, device=None, requires_grad=False, memory_format=None)",
+           [](const Tensor& x, OptDType dtype, OptDevice device, bool grad, OptFormat f) {
+               return filled_like(x, 1, dtype, device, grad, f);
            });
-    api.fn("zeros_like(input, *, dtype=None, device=None, requires_grad=False)",
-           [](const Tensor& x, OptDType dtype, OptDevice device, bool grad) {
-               auto [t, d] = like(x, dtype, device);
-               return finish(zeros(x.shape(), t, d), grad);
-           });
-    api.fn("ones_like(input, *, dtype=None, device=None, requires_grad=False)",
-           [](const Tensor& x, OptDType dtype, OptDevice device, bool grad) {
-               auto [t, d] = like(x, dtype, device);
-               return finish(ones(x.shape(), t, d), grad);
-           });
-    api.fn("full_like(input, fill_value, *, dtype=None, device=None, requires_grad=False)",
-           [](const Tensor& x, Scalar value, OptDType dtype, OptDevice device, bool grad) {
-               auto [t, d] = like(x, dtype, device);
-               return finish(full(x.shape(), value.to_double(), t, d), grad);
-           });
+    api.fn(
+        "full_like(input, fill_value, *, dtype=None, device=None, requires_grad=False, "
+        "memory_format=None)",
+        [](const Tensor& x, Scalar value, OptDType dtype, OptDevice device, bool grad,
+           OptFormat f) { return filled_like(x, value.to_double(), dtype, device, grad, f); });
     api.method("new_empty(self, *size, dtype=None, device=None, requires_grad=False)",
                [](const Tensor& x, const Dims& size, OptDType dtype, OptDevice device, bool grad) {
                    auto [t, d] = like(x, dtype, device);

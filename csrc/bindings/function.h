@@ -99,6 +99,10 @@ struct Caster<DType> : Named<"dtype"> {
     static bool load(PyObject* o, DType& out) { return dtype_from_object(o, out); }
 };
 template <>
+struct Caster<MemoryFormat> : Named<"memory_format"> {
+    static bool load(PyObject* o, MemoryFormat& out) { return format_from_object(o, out); }
+};
+template <>
 struct Caster<Device> : Named<"device | str"> {
     static bool load(PyObject* o, Device& out) { return device_from_object(o, out); }
 };

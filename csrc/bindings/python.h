@@ -6,8 +6,8 @@
 #include <optional>
 
 #include "autograd/node.h"
+#include "core/memory_format.h"
 #include "core/random.h"
-#include "core/tensor.h"
 
 // Only handles and objects here: all of pybind11 takes seven seconds to compile. A file that binds classes
 // or functions by pybind11 itself includes bindings/pybind.h.
@@ -38,6 +38,7 @@ PyObject* wrap_as(PyTypeObject* type, const Tensor& t);  // a new object of a su
 
 PyObject* dtype_object(DType t);                  // borrowed
 bool dtype_from_object(PyObject* o, DType& out);  // deeplite.dtype, or Python's float, int, bool
+bool format_from_object(PyObject* o, MemoryFormat& out);
 PyObject* device_object(Device d);                // new reference
 // deeplite.device or a string; throws BadDevice on unknown names, to which the caller adds its own.
 bool device_from_object(PyObject* o, Device& out);

@@ -103,26 +103,34 @@ void bind_attributes(Api& api) {
 }
 
 // x.to(dtype), x.to(device), x.to(device, dtype), x.to(other)
+using OptFormat = std::optional<MemoryFormat>;
+
 Tensor to(const Tensor& x, std::optional<Device> device, std::optional<DType> dtype,
-          bool non_blocking, bool copy) {
+          bool non_blocking, bool copy, OptFormat format) {
     (void)non_blocking;
     Tensor y = x;
     if (dtype) y = cast(y, *dtype);
     if (device) y = to_device(y, *device);
-    return copy && y.is_same(x) ? clone(x) : y;
+    const MemoryFormat f = format.value_or(MemoryFormat::Preserve);
+    const bool reorder = f != MemoryFormat::Preserve && suggested_format(y) != f;
+    return reorder || (copy && y.is_same(x)) ? clone(y, f) : y;
 }
 
 void bind_conversions(Api& api) {
-    api.method("to(self, dtype, non_blocking=False, copy=False)",
-               [](const Tensor& x, DType t, bool n, bool c) { return to(x, {}, t, n, c); });
-    api.method("to(self, device=None, dtype=None, non_blocking=False, copy=False)", &to);
-    api.method("to(self, other, non_blocking=False, copy=False)",
-               [](const Tensor& x, const Tensor& o, bool n, bool c) {
-                   return to(x, o.device(), o.dtype(), n, c);
+    api.method("to(self, dtype, non_blocking=False, copy=False, *, memory_format=None)",
+               [](const Tensor& x, DType t, bool n, bool c, OptFormat f) {
+                   return to(x, {}, t, n, c, f);
+               });
+    api.method(
+        "to(self, device=None, dtype=None, non_blocking=False, copy=False, *, memory_format=None)",
+        &to);
+    api.method("to(self, other, non_blocking=False, copy=False, *, memory_format=None)",
+               [](const Tensor& x, const Tensor& o, bool n, bool c, OptFormat f) {
+                   return to(x, o.device(), o.dtype(), n, c, f);
                });
     api.method("type(self, dtype)", [](const Tensor& x, DType t) { return cast(x, t); });
     api.method("type_as(self, other)", [](const Tensor& x, const Tensor& o) {
-        return to(x, o.device(), o.dtype(), false, false);
+        return to(x, o.device(), o.dtype(), false, false, {});
     });
     api.method("float(self)", [](const Tensor& x) { return cast(x, DType::Float32); });
     api.method("double(self)", [](const Tensor& x) { return cast(x, DType::Float64); });
@@ -139,9 +147,11 @@ void bind_conversions(Api& api) {
         return to_device(x, parse_device("cuda:" + std::to_string(i.value_or(0))));
     });
     api.method("contiguous(self, memory_format=None)",
-               [](const Tensor& x, py::object) { return contiguous(x); });
-    api.both("clone(input, *, memory_format=None)", [](const Tensor& x, py::object format) {
-        return format.is_none() ? clone(x) : x.is_contiguous() ? clone(x) : contiguous(x);
+               [](const Tensor& x, OptFormat f) {
+                   return contiguous(x, f.value_or(MemoryFormat::Contiguous));
+               });
+    api.both("clone(input, *, memory_format=None)", [](const Tensor& x, OptFormat f) {
+        return clone(x, f.value_or(MemoryFormat::Preserve));
     });
     api.method("copy_(self, src, non_blocking=False)",
                [](const Tensor& x, const Operand& src, bool) { return copy_(x, src); });
@@ -177,7 +187,9 @@ void bind_information(Api& api) {
         return int64_t(x.device().is_cpu() ? -1 : x.device().index);
     });
     api.method("is_contiguous(self, memory_format=None)",
-               [](const Tensor& x, py::object) { return x.is_contiguous(); });
+               [](const Tensor& x, OptFormat f) {
+                   return is_contiguous(x, f.value_or(MemoryFormat::Contiguous));
+               });
     api.both("is_floating_point(input)", [](const Tensor& x) { return x.is_floating(); });
     api.both("is_complex(input)", [](const Tensor&) { return false; });
     api.both("is_signed(input)", [](const Tensor& x) { return is_signed(x.dtype()); });

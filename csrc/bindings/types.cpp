@@ -1,4 +1,4 @@
-// deeplite.dtype, deeplite.device, deeplite.Size, deeplite.Generator and the exception classes.
+// deeplite.dtype, deeplite.memory_format, deeplite.device, deeplite.Size, deeplite.Generator and the exception classes.
 #include <pybind11/operators.h>
 #include <pybind11/stl.h>
 
@@ -12,6 +12,10 @@ struct DTypeTag {
     DType value;
 };
 PyObject* g_dtypes[kDTypeCount];
+struct FormatTag {
+    MemoryFormat value;
+};
+PyObject* g_formats[4];
 PyTypeObject* g_size_type = nullptr;
 PyObject* g_shape_error = nullptr;
 
@@ -51,6 +55,20 @@ void init_dtypes(py::module_& m) {
             set_default_dtype(t);
         },
         "Sets the dtype of new floating-point tensors. Raises TypeError for one that is not.");
+}
+
+void init_formats(py::module_& m) {
+    py::class_<FormatTag> cls(m, "memory_format",
+                              "Order of a tensor's elements in memory, e.g. "
+                              "``deeplite.channels_last``.");
+    cls.def("__repr__",
+            [](const FormatTag& t) { return "deeplite." + std::string(name(t.value)); })
+        .def("__reduce__", [](const FormatTag& t) { return std::string(name(t.value)); });
+    for (int i = 0; i < 4; ++i) {
+        py::object o = py::cast(FormatTag{MemoryFormat(i)});
+        m.attr(name(MemoryFormat(i))) = o;
+        g_formats[i] = o.release().ptr();  // immortal singletons
+    }
 }
 
 void init_device(py::module_& m) {
@@ -166,6 +184,15 @@ bool dtype_from_object(PyObject* o, DType& out) {
     return false;
 }
 
+bool format_from_object(PyObject* o, MemoryFormat& out) {
+    for (int i = 0; i < 4; ++i)
+        if (g_formats[i] == o) {
+            out = MemoryFormat(i);
+            return true;
+        }
+    return false;
+}
+
 PyObject* device_object(Device d) { return py::cast(d).release().ptr(); }
 
 bool device_from_object(PyObject* o, Device& out) {
@@ -193,6 +220,7 @@ PyObject* size_object(const Dims& d) {
 
 void init_types(py::module_& m) {
     init_dtypes(m);
+    init_formats(m);
     init_device(m);
     init_size(m);
     init_generator(m);

@@ -107,14 +107,9 @@ Tensor empty_like(const Tensor& x) { return empty_like(x, x.dtype()); }
 
 Tensor empty_like(const Tensor& x, DType dtype) {
     Tensor out = empty(x.shape(), dtype, x.device(), "empty_like");
-    if (x.is_contiguous() || !is_dense(x)) return out;
-    Dims order = memory_order(x);
-    int64_t step = 1;
-    for (int i = order.size() - 1; i >= 0; --i) {
-        out.impl()->strides[int(order[i])] = step;
-        step *= std::max<int64_t>(x.shape()[int(order[i])], 1);
-    }
-    out.impl()->contiguous = compute_contiguous(*out.impl());
+    if (!is_dense(x)) return out;
+    out.impl()->strides = x.strides();
+    out.impl()->contiguous = x.is_contiguous();
     return out;
 }
 

@@ -2,6 +2,9 @@
 // a dimension that is not there has size 1 and comes first (a 1d signal of length L is {1, 1, L}).
 //
 //   x [N, C, in...], w [K, C/groups, kernel...], bias [K], y [N, K, out...], all contiguous
+//   with channels_last:    x [N, in..., C], y [N, out..., K]
+//   with w_channels_last:  w [K, kernel..., C/groups]
+//
 //   y[n,k,o] = bias[k] + sum over c of the group, r in kernel:
 //              w[k,c,r] * x[n, c, o*stride - pad_lo + r*dilation]      (0 outside of x)
 //
@@ -16,6 +19,7 @@ typedef struct dl_conv {
     int64_t n, c, k, groups;
     int64_t in[3], kernel[3], out[3];
     int64_t stride[3], pad_lo[3], dilation[3];
+    int32_t channels_last, w_channels_last;
     void* x;           // forward and backward_weight read it, backward_input writes it
     void* w;           // backward_weight writes it
     const void* bias;  // or null; [K] for forward, [C] for backward_input, which adds it to x

@@ -6,7 +6,7 @@
 #pragma once
 #include "kernels/types.h"
 
-// x [n, c, s], one mean and variance per channel c. What follows a norm in most networks can be had in
+// x [n, c, s], one mean and variance per channel c; a tensor with channels last comes as [n * s, c, 1]. What follows a norm in most networks can be had in
 // the same pass: `residual` is added and, with `cut`, y is brought to [low, high] (relu: 0 and
 // infinity). The gradient of the cut is dy where low < y < high, else 0: backward takes y from `y`
 // where it is given, and from x, weight and bias where it is not (then nothing may have been added).

@@ -3,6 +3,9 @@
 //
 //   x [planes, in...], y [planes, out...], indices [planes, out...], all contiguous
 //
+// or, with `channels` above 1, with the channels of a pixel side by side: x [planes, in..., channels],
+// and so on; planes then counts images. (max_at knows planes only.)
+//
 // An index is the flat position inside one input plane. ceil_mode and the like are settled by the
 // caller, who gives the output sizes; every window starts inside the input or its low padding.
 #pragma once
@@ -11,6 +14,7 @@
 typedef struct dl_pool {
     int32_t dtype;   // DL_F32 or DL_F64; max pooling and the index kernels also integers
     int64_t planes;  // batch times channels
+    int64_t channels;  // 1; or channels that lie side by side
     int64_t in[3], out[3];
     int64_t kernel[3], stride[3], pad[3], dilation[3];  // adaptive, gather, scatter: unused
     int32_t count_include_pad;                          // avg: padding counts in the divisor

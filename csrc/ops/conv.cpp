@@ -15,11 +15,21 @@ namespace {
 struct Geometry {
     Dims stride, padding, dilation;  // padding at the low end; the high end follows from the sizes
     int64_t groups;
+    bool last = false;  // channels last: images come so, go so, and gradients too
     void attributes(auto& v) const {
         v("stride", stride);
         v("padding", padding);
         v("dilation", dilation);
         v("groups", groups);
+        if (last) v("channels_last", last);
+    }
+    MemoryFormat format(int spatial) const {
+        return last ? channels_last_of(spatial + 2) : MemoryFormat::Contiguous;
+    }
+    // Weights stay as they are, if dense: it is the kernel that brings them into its own order.
+    Tensor weights(const Tensor& w, DType t) const {
+        const bool kept = last && is_channels_last(w);
+        return cast_format_raw(w, t, kept ? channels_last_of(w.dim()) : MemoryFormat::Contiguous);
     }
 };
 
@@ -39,6 +49,7 @@ dl_conv describe_conv(const Geometry& g, const Dims& x, const Dims& w, const Dim
     dl_conv p{};
     p.dtype = int32_t(dtype);
     p.n = x[0], p.c = x[1], p.k = w[0], p.groups = g.groups;
+    p.channels_last = g.last;
     const int spatial = x.size() - 2;
     for (int d = 0; d < 3; ++d) {
         const int i =
@@ -151,11 +162,14 @@ Tensor bias_gradient(const Tensor& dy) {
 template <int N>
 Tensor Conv<N>::forward(const Tensor& x, const Tensor& w, const Tensor& bias) const {
     const DType t = compute_dtype(x.dtype());
-    const Tensor xc = cast_contiguous_raw(x, t), wc = cast_contiguous_raw(w, t);
+    const MemoryFormat format = geometry.format(N);
+    const Tensor xc = cast_format_raw(x, t, format), wc = geometry.weights(w, t);
     const Tensor bc = bias.defined() ? cast_contiguous_raw(bias, t) : bias;
-    const Tensor y = empty(with_spatial(x.shape()[0], w.shape()[0], out), t, x.device(), info.name);
+    const Dims shape = with_spatial(x.shape()[0], w.shape()[0], out);
+    const Tensor y = empty_in(format, shape, t, x.device(), info.name);
     if (y.numel() > 0) {
         dl_conv p = describe_conv(geometry, x.shape(), w.shape(), y.shape(), t);
+        p.w_channels_last = !wc.is_contiguous();
         p.x = xc.raw(), p.w = wc.raw(), p.bias = bc.defined() ? bc.raw() : nullptr, p.y = y.raw();
         run_pass(info.name, p, DL_CONV_FORWARD, x.device());
     }
@@ -180,12 +194,14 @@ Grads Conv<N>::backward(const Ctx& c, const Tensor& dy) const {
 template <int N>
 Tensor ConvTranspose<N>::forward(const Tensor& y, const Tensor& w, const Tensor& bias) const {
     const DType t = compute_dtype(y.dtype());
-    const Tensor yc = cast_contiguous_raw(y, t), wc = cast_contiguous_raw(w, t);
+    const MemoryFormat format = geometry.format(N);
+    const Tensor yc = cast_format_raw(y, t, format), wc = geometry.weights(w, t);
     const Tensor bc = bias.defined() ? cast_contiguous_raw(bias, t) : bias;
     const Dims shape = with_spatial(y.shape()[0], w.shape()[1] * geometry.groups, out);
-    const Tensor x = empty(shape, t, y.device(), info.name);
+    const Tensor x = empty_in(format, shape, t, y.device(), info.name);
     if (x.numel() > 0) {
         dl_conv p = describe_conv(geometry, x.shape(), w.shape(), y.shape(), t);
+        p.w_channels_last = !wc.is_contiguous();
         p.x = x.raw(), p.w = wc.raw(), p.bias = bc.defined() ? bc.raw() : nullptr, p.y = yc.raw();
         run_pass(info.name, p, DL_CONV_BACKWARD_INPUT, y.device());
     }
@@ -210,11 +226,13 @@ Grads ConvTranspose<N>::backward(const Ctx& c, const Tensor& dx) const {
 template <int N>
 Tensor ConvWeight<N>::forward(const Tensor& x, const Tensor& dy) const {
     const DType t = compute_dtype(x.dtype());
-    const Tensor xc = cast_contiguous_raw(x, t), yc = cast_contiguous_raw(dy, t);
+    const MemoryFormat format = geometry.format(N);
+    const Tensor xc = cast_format_raw(x, t, format), yc = cast_format_raw(dy, t, format);
     const Dims shape = with_spatial(dy.shape()[1], x.shape()[1] / geometry.groups, out);
-    const Tensor w = empty(shape, t, x.device(), info.name);
+    const Tensor w = empty_in(format, shape, t, x.device(), info.name);
     if (w.numel() > 0) {
         dl_conv p = describe_conv(geometry, x.shape(), w.shape(), dy.shape(), t);
+        p.w_channels_last = geometry.last;
         p.x = xc.raw(), p.w = w.raw(), p.y = yc.raw();
         run_pass(info.name, p, DL_CONV_BACKWARD_WEIGHT, x.device());
     }
@@ -291,13 +309,20 @@ Dims output_sizes(const char* op, const Tensor& x, const Tensor& w, const Geomet
     return out;
 }
 
-Tensor run_conv(int spatial, const Tensor& input, const Tensor& w, const Tensor& bias,
-                const Geometry& g, const Dims& pad_hi) {
+// As in torch: channels last when input or weight is.
+bool wants_channels_last(const Tensor& x, const Tensor& w) {
+    return suggested_format(x) != MemoryFormat::Contiguous ||
+           suggested_format(w) != MemoryFormat::Contiguous;
+}
+
+Tensor run_conv(int spatial, const Tensor& input, const Tensor& w, const Tensor& bias, Geometry g,
+                const Dims& pad_hi) {
     const char* op = kConv[spatial - 1];
     const Tensor x = batched(op, spatial, input, w);
     check_floating(op, x, w, bias);
     check_channels(op, x, w, bias, g.groups, false);
     const Dims out = output_sizes(op, x, w, g, pad_hi);
+    g.last = wants_channels_last(x, w);
     const Tensor y = for_rank(
         spatial, [&](auto n) { return apply(Conv<decltype(n)::value>{g, out}, x, w, bias); });
     return input.dim() == spatial + 1 ? squeeze(y, {0}) : y;
@@ -307,7 +332,7 @@ Geometry geometry(const char* op, int spatial, const Dims& stride, const Dims& p
                   const Dims& dilation, int64_t groups) {
     return {window_sizes(op, "stride", stride, spatial, 1),
             window_sizes(op, "padding", padding, spatial, 0),
-            window_sizes(op, "dilation", dilation, spatial, 1), groups};
+            window_sizes(op, "dilation", dilation, spatial, 1), groups, false};
 }
 
 }  // namespace
@@ -343,7 +368,7 @@ Tensor conv_transpose(int spatial, const Tensor& input, const Tensor& w, const T
                       const Dims& stride, const Dims& padding, const Dims& output_padding,
                       int64_t groups, const Dims& dilation) {
     const char* op = kTranspose[spatial - 1];
-    const Geometry g = geometry(op, spatial, stride, padding, dilation, groups);
+    Geometry g = geometry(op, spatial, stride, padding, dilation, groups);
     const Dims extra = window_sizes(op, "output_padding", output_padding, spatial, 0);
     const Tensor x = batched(op, spatial, input, w);
     check_floating(op, x, w, bias);
@@ -361,6 +386,7 @@ Tensor conv_transpose(int spatial, const Tensor& input, const Tensor& w, const T
                           w.shape(), ", stride ", g.stride, ", padding ", g.padding, ")");
         out.push_back(size);
     }
+    g.last = wants_channels_last(x, w);
     const Tensor y = for_rank(spatial, [&](auto n) {
         return apply(ConvTranspose<decltype(n)::value>{g, out}, x, w, bias);
     });
@@ -388,10 +414,12 @@ std::vector<ConvOption> conv_algorithms(const Tensor& x, const Tensor& w, const 
                       ": expected weight with 3 to 5 dimensions, got ", w.shape());
     const Tensor xb = batched(op, spatial, x, w);
     check_floating(op, xb, w, {});
-    const Geometry g = geometry(op, spatial, stride, padding, dilation, groups);
+    Geometry g = geometry(op, spatial, stride, padding, dilation, groups);
     check_channels(op, xb, w, {}, groups, false);
+    g.last = wants_channels_last(xb, w);
     const Dims y = with_spatial(xb.shape()[0], w.shape()[0], output_sizes(op, xb, w, g, g.padding));
     dl_conv p = describe_conv(g, xb.shape(), w.shape(), y, compute_dtype(x.dtype()));
+    p.w_channels_last = g.last && (is_channels_last(w) || pass == kPasses[DL_CONV_BACKWARD_WEIGHT]);
     p.max_rel_err = conv_settings().max_rel_err;
     return options_of(op, p, conv_pass(op, pass), x.device());
 }
@@ -400,7 +428,8 @@ Tensor conv_pass_result(const Tensor& x, const Tensor& w, const Tensor& y, const
                         const Dims& padding, const Dims& dilation, int64_t groups,
                         const std::string& pass) {
     const char* op = "conv.explain";
-    const Geometry g = geometry(op, w.dim() - 2, stride, padding, dilation, groups);
+    Geometry g = geometry(op, w.dim() - 2, stride, padding, dilation, groups);
+    g.last = wants_channels_last(x, w);
     const auto spatial = [](const Tensor& t) { return Dims(t.shape().data() + 2, t.dim() - 2); };
     const dl_conv_pass which = conv_pass(op, pass);
     const GradMode unrecorded(false);

@@ -7,15 +7,32 @@
 namespace deeplite {
 namespace {
 
+Tensor copy_in(const char* op, const Tensor& x, MemoryFormat format) {
+    const Dims strides = like_strides(x, format, op);
+    const Tensor y = empty_strided(x.shape(), strides, x.dtype(), x.device(), op);
+    copy_raw(y, x);
+    return y;
+}
+
 struct Contiguous {
     static constexpr OpInfo info{.name = "contiguous"};
-    Tensor forward(const Tensor& x) const { return cast_contiguous_raw(raw_alias(x), x.dtype()); }
+    MemoryFormat format;
+    void attributes(auto& v) const {
+        if (format != MemoryFormat::Contiguous) v("memory_format", std::string(name(format)));
+    }
+    Tensor forward(const Tensor& x) const {  // a replay may find x in order already
+        return is_contiguous(x, format) ? raw_alias(x) : copy_in(info.name, x, format);
+    }
     Grads backward(const Ctx&, const Tensor& dy) const { return {dy}; }
 };
 
 struct Clone {
     static constexpr OpInfo info{.name = "clone"};
-    Tensor forward(const Tensor& x) const { return clone_raw(x); }
+    MemoryFormat format;
+    void attributes(auto& v) const {
+        if (format != MemoryFormat::Preserve) v("memory_format", std::string(name(format)));
+    }
+    Tensor forward(const Tensor& x) const { return copy_in(info.name, x, format); }
     Grads backward(const Ctx&, const Tensor& dy) const { return {dy}; }
 };
 
@@ -61,8 +78,13 @@ struct Fill {
 
 }  // namespace
 
-Tensor contiguous(const Tensor& x) { return x.is_contiguous() ? x : apply(Contiguous{}, x); }
-Tensor clone(const Tensor& x) { return apply(Clone{}, x); }
+Tensor contiguous(const Tensor& x, MemoryFormat format) {
+    check<ValueError>(format != MemoryFormat::Preserve,
+                      "contiguous: preserve_format names no order of elements");
+    if (format != MemoryFormat::Contiguous) format_strides(x.shape(), format, "contiguous");
+    return is_contiguous(x, format) ? x : apply(Contiguous{format}, x);
+}
+Tensor clone(const Tensor& x, MemoryFormat format) { return apply(Clone{format}, x); }
 Tensor cast(const Tensor& x, DType dtype) { return x.dtype() == dtype ? x : apply(Cast{dtype}, x); }
 Tensor to_device(const Tensor& x, Device d) { return x.device() == d ? x : apply(ToDevice{d}, x); }
 

@@ -1,11 +1,12 @@
 // Copies: to another layout, dtype or device, and into a tensor that exists.
 #pragma once
-#include "core/tensor.h"
+#include "core/memory_format.h"
 
 namespace deeplite {
 
-Tensor contiguous(const Tensor& x);                // x itself when it is contiguous already
-Tensor clone(const Tensor& x);                     // a copy, in x's layout when x is dense
+// x itself when it is contiguous in that format already.
+Tensor contiguous(const Tensor& x, MemoryFormat format = MemoryFormat::Contiguous);
+Tensor clone(const Tensor& x, MemoryFormat format = MemoryFormat::Preserve);  // a copy
 Tensor cast(const Tensor& x, DType dtype);         // x itself when it has that dtype
 Tensor to_device(const Tensor& x, Device device);  // x itself when it is there
 // self[...] = src, broadcast and cast, across devices too. Returns self.

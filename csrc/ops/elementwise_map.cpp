@@ -94,6 +94,8 @@ Tensor make_result(const Dims& shape, DType dtype, Device device,
         if (t->shape() == shape && t->device() == device) {
             if (t->is_contiguous()) break;
             if (t->dim() > 1 && is_dense(*t)) return empty_like(*t, dtype);
+            if (suggested_format(*t) != MemoryFormat::Contiguous)
+                return empty_in(suggested_format(*t), shape, dtype, device, "empty");
         }
     return empty(shape, dtype, device);
 }

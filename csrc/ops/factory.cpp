@@ -9,17 +9,23 @@
 namespace deeplite {
 namespace {
 
+// The strides of both are those of a dense tensor, or none: row-major.
 struct Empty {
     static constexpr OpInfo info{.name = "empty"};
     Dims shape;
     DType dtype;
     Device device;
+    Dims strides;
     void attributes(auto& v) const {
         v("shape", shape);
         v("dtype", dtype);
         v("device", device);
+        if (!strides.empty()) v("strides", strides);
     }
-    Tensor forward() const { return empty(shape, dtype, device); }
+    Tensor forward() const {
+        return strides.empty() ? empty(shape, dtype, device)
+                               : empty_strided(shape, strides, dtype, device, info.name);
+    }
 };
 
 struct Full {
@@ -28,13 +34,20 @@ struct Full {
     double value;
     DType dtype;
     Device device;
+    Dims strides;
     void attributes(auto& v) const {
         v("shape", shape);
         v("value", value);
         v("dtype", dtype);
         v("device", device);
+        if (!strides.empty()) v("strides", strides);
     }
-    Tensor forward() const { return full_raw(shape, value, dtype, device); }
+    Tensor forward() const {
+        if (strides.empty()) return full_raw(shape, value, dtype, device);
+        const Tensor y = empty_strided(shape, strides, dtype, device, info.name);
+        fill_raw(y, value);
+        return y;
+    }
 };
 
 // Both fill a contiguous vector from its position alone.
@@ -109,16 +122,21 @@ struct Eye {
 
 }  // namespace
 
-Tensor empty_recorded(const Dims& shape, DType dtype, Device device) {
-    return apply(Empty{shape, dtype, device});
+Tensor empty_recorded(const Dims& shape, DType dtype, Device device, const Dims& strides) {
+    return apply(Empty{shape, dtype, device, strides});
 }
 Tensor full(const Dims& shape, double value, DType dtype, Device d) {
-    return apply(Full{shape, value, dtype, d});
+    return apply(Full{shape, value, dtype, d, {}});
+}
+Tensor full_like(const Tensor& x, double value, DType dtype, Device d, MemoryFormat format) {
+    const bool row_major = format == MemoryFormat::Preserve && x.is_contiguous();
+    const Dims strides = row_major ? Dims{} : like_strides(x, format, "full_like");
+    return apply(Full{x.shape(), value, dtype, d, strides});
 }
 Tensor zeros(const Dims& shape, DType dtype, Device d) { return full(shape, 0, dtype, d); }
 Tensor ones(const Dims& shape, DType dtype, Device d) { return full(shape, 1, dtype, d); }
-Tensor zeros_like(const Tensor& x) { return zeros(x.shape(), x.dtype(), x.device()); }
-Tensor ones_like(const Tensor& x) { return ones(x.shape(), x.dtype(), x.device()); }
+Tensor zeros_like(const Tensor& x) { return full_like(x, 0, x.dtype(), x.device()); }
+Tensor ones_like(const Tensor& x) { return full_like(x, 1, x.dtype(), x.device()); }
 
 Tensor arange(double start, double end, double step, DType dtype, Device device) {
     check(step != 0, "arange: step must be nonzero");

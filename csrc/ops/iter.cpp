@@ -1,5 +1,6 @@
 #include "ops/iter.h"
 
+#include "core/memory_format.h"
 #include "kernels/elementwise.h"
 
 namespace deeplite {
@@ -137,8 +138,16 @@ Tensor cast_contiguous_raw(const Tensor& x, DType dtype) {
     return y;
 }
 
+Tensor cast_format_raw(const Tensor& x, DType dtype, MemoryFormat format) {
+    if (!x.defined() || (x.dtype() == dtype && is_contiguous(x, format))) return x;
+    Tensor y = empty_in(format, x.shape(), dtype, x.device(), "contiguous");
+    copy_raw(y, x);
+    return y;
+}
+
 Tensor clone_raw(const Tensor& x) {
-    Tensor y = empty_like(x);
+    Tensor y = empty_strided(x.shape(), like_strides(x, MemoryFormat::Preserve, "clone"), x.dtype(),
+                             x.device(), "clone");
     copy_raw(y, x);
     return y;
 }

@@ -1,7 +1,7 @@
 // Operands lined up for a kernel: broadcast to one shape, dimensions merged and ordered for speed. And the
 // unrecorded copies that every family needs inside its forward.
 #pragma once
-#include "core/tensor.h"
+#include "core/memory_format.h"
 
 namespace deeplite {
 
@@ -13,6 +13,7 @@ void copy_raw(const Tensor& dst, const Tensor& src);
 Tensor contiguous_raw(const Tensor& x);         // x itself when it is contiguous
 Tensor cast_raw(const Tensor& x, DType dtype);  // x itself when it has that dtype
 Tensor cast_contiguous_raw(const Tensor& x, DType dtype);
+Tensor cast_format_raw(const Tensor& x, DType dtype, MemoryFormat format);  // dense in that format
 Tensor clone_raw(const Tensor& x);                // keeps a dense layout
 Tensor to_device_raw(const Tensor& x, Device d);  // x itself when it is there
 void fill_raw(const Tensor& x, double value);

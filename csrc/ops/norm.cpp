@@ -40,6 +40,7 @@ dl_batch_norm_args batch_args(const Tensor& x, const Tensor& weight, const Tenso
     g.dtype = int32_t(x.dtype());
     g.n = x.shape()[0], g.c = x.shape()[1], g.s = 1;
     for (int d = 2; d < x.dim(); ++d) g.s *= x.shape()[d];
+    if (!x.is_contiguous()) g.n *= g.s, g.s = 1;  // channels last: a matrix [n * s, c]
     g.eps = eps;
     g.x = x.raw();
     g.weight = data_or_null(weight);
@@ -65,14 +66,15 @@ Grads batch_backward_kernel(const char* op, const Ctx& c, const Tensor& dy, cons
                             const Tensor& weight_in, const Tensor& mean, const Tensor& rstd,
                             bool training, const BatchCut* cut = nullptr) {
     const DType dtype = mean.dtype();
-    const Tensor x = cast_contiguous_raw(x_in, dtype), d = cast_contiguous_raw(dy, dtype);
+    const MemoryFormat format = suggested_format(x_in);
+    const Tensor x = cast_format_raw(x_in, dtype, format), d = cast_format_raw(dy, dtype, format);
     const Tensor weight = cast_optional_raw(weight_in, dtype);
     Tensor dx, dweight, dbias, dresidual, bias, y;
-    if (c.needs(0)) dx = empty(x.shape(), dtype, x.device());
+    if (c.needs(0)) dx = empty_like(x);
     if (c.needs(1)) dweight = empty(mean.shape(), dtype, x.device());
     if (c.needs(2)) dbias = empty(mean.shape(), dtype, x.device());
-    if (cut) bias = cast_optional_raw(cut->bias, dtype), y = cast_optional_raw(cut->y, dtype);
-    if (y.defined() && c.needs(3)) dresidual = empty(x.shape(), dtype, x.device());
+    if (cut) bias = cast_optional_raw(cut->bias, dtype), y = cast_format_raw(cut->y, dtype, format);
+    if (y.defined() && c.needs(3)) dresidual = empty_like(x);
     dl_batch_norm_args g = batch_args(x, weight, bias, 0);
     g.training = training;
     g.mean = mean.raw(), g.rstd = rstd.raw();
@@ -112,9 +114,9 @@ struct BatchNorm {
     void attributes(auto& v) const { v("eps", eps); }
     std::array<Tensor, 4> forward(const Tensor& input, const Tensor& w, const Tensor& b) const {
         const DType dtype = compute_dtype(input.dtype());
-        const Tensor x = cast_contiguous_raw(input, dtype);
+        const Tensor x = cast_format_raw(input, dtype, suggested_format(input));
         const Tensor weight = cast_optional_raw(w, dtype), bias = cast_optional_raw(b, dtype);
-        const Tensor y = empty(x.shape(), dtype, x.device());
+        const Tensor y = empty_like(x);
         std::array<Tensor, 3> stats;
         for (Tensor& t : stats) t = empty({x.shape()[1]}, dtype, x.device());
         dl_batch_norm_args g = batch_args(x, weight, bias, eps);
@@ -141,11 +143,11 @@ struct BatchNormEval {
     Tensor forward(const Tensor& input, const Tensor& w, const Tensor& b, const Tensor& m,
                    const Tensor& v) const {
         const DType dtype = compute_dtype(input.dtype());
-        const Tensor x = cast_contiguous_raw(input, dtype);
+        const Tensor x = cast_format_raw(input, dtype, suggested_format(input));
         const Tensor weight = cast_optional_raw(w, dtype), bias = cast_optional_raw(b, dtype);
         const Tensor mean = cast_contiguous_raw(m, dtype),
                      rstd = rsqrt(add(cast_raw(v, dtype), eps));
-        const Tensor y = empty(x.shape(), dtype, x.device());
+        const Tensor y = empty_like(x);
         dl_batch_norm_args g = batch_args(x, weight, bias, eps);
         g.y = y.raw(), g.mean = mean.raw(), g.rstd = rstd.raw();
         run_batch("batch_norm", x, &dl_norm_table::batch_norm_apply, g);
@@ -186,9 +188,11 @@ struct FusedBatchNorm {
     std::array<Tensor, 4> forward(const Tensor& input, const Tensor& w, const Tensor& b,
                                   const Tensor& r, const Tensor& m, const Tensor& v) const {
         const DType dtype = compute_dtype(input.dtype());
-        const Tensor x = cast_contiguous_raw(input, dtype), residual = cast_optional_raw(r, dtype);
+        const MemoryFormat format = suggested_format(input);
+        const Tensor x = cast_format_raw(input, dtype, format),
+                     residual = cast_format_raw(r, dtype, format);
         const Tensor weight = cast_optional_raw(w, dtype), bias = cast_optional_raw(b, dtype);
-        const Tensor y = empty(x.shape(), dtype, x.device());
+        const Tensor y = empty_like(x);
         std::array<Tensor, 3> stats;
         for (Tensor& t : stats) t = empty({x.shape()[1]}, dtype, x.device());
         if (!training) {

@@ -1,5 +1,6 @@
 #include "ops/pool.h"
 
+#include "core/memory_format.h"
 #include "kernels/pool.h"
 #include "ops/apply.h"
 #include "ops/conv_shape.h"
@@ -42,7 +43,7 @@ dl_pool describe_pool(const Dims& x, const Dims& y, int spatial, DType dtype,
                       const Window* window) {
     dl_pool p{};
     p.dtype = int32_t(dtype);
-    p.planes = 1;
+    p.planes = p.channels = 1;
     for (int d = 0; d < x.size() - spatial; ++d) p.planes *= x[d];
     fill3(p.in, spatial_of(x, spatial), 1);
     fill3(p.out, spatial_of(y, spatial), 1);
@@ -51,6 +52,21 @@ dl_pool describe_pool(const Dims& x, const Dims& y, int spatial, DType dtype,
     fill3(p.pad, window ? window->padding : Dims{}, 0);
     fill3(p.dilation, window ? window->dilation : Dims{}, 1);
     return p;
+}
+
+// The format of a pooling's result: that of x, where there is room for channels between batch and
+// window.
+MemoryFormat pool_format(const Tensor& x, int spatial) {
+    return x.dim() == spatial + 2 ? suggested_format(x) : MemoryFormat::Contiguous;
+}
+bool pool_is_last(const Tensor& x, int spatial) {
+    return pool_format(x, spatial) != MemoryFormat::Contiguous;
+}
+// x and y have the channels of a pixel side by side: planes are images, each of `channels` planes.
+void set_channels(dl_pool& p, const Dims& x, MemoryFormat format) {
+    if (format == MemoryFormat::Contiguous) return;
+    p.channels = x[1];
+    p.planes = x[0];
 }
 
 // The description is only written out when there is something to say.
@@ -102,11 +118,14 @@ struct MaxUnpool {
 Tensor scatter_raw(const char* op, const Tensor& y, const Tensor& indices, const Dims& out,
                    dl_pool_fn dl_pool_table::* entry) {
     const DType t = compute_dtype(y.dtype());
-    const Tensor yc = cast_contiguous_raw(y, t), ic = contiguous_raw(indices);
-    const Tensor x = empty(replace_spatial(y.shape(), out), t, y.device(), op);
+    const MemoryFormat format = pool_format(indices, out.size());
+    const Tensor yc = cast_format_raw(y, t, format),
+                 ic = cast_format_raw(indices, DType::Int64, format);
+    const Tensor x = empty_in(format, replace_spatial(y.shape(), out), t, y.device(), op);
     if (x.numel() > 0 && y.numel() == 0) fill_raw(x, 0);
     if (x.numel() == 0 || y.numel() == 0) return cast_raw(x, y.dtype());
     dl_pool p = describe_pool(x.shape(), y.shape(), out.size(), t, nullptr);
+    set_channels(p, x.shape(), format);
     p.x = x.raw(), p.y = yc.raw(), p.indices = ic.data<int64_t>();
     run_pool(op, x, entry, p);
     return cast_raw(x, y.dtype());
@@ -114,10 +133,13 @@ Tensor scatter_raw(const char* op, const Tensor& y, const Tensor& indices, const
 
 Tensor PoolGather::forward(const Tensor& x, const Tensor& indices) const {
     const DType t = compute_dtype(x.dtype());
-    const Tensor xc = cast_contiguous_raw(x, t), ic = contiguous_raw(indices);
-    const Tensor y = empty(indices.shape(), t, x.device(), info.name);
+    const MemoryFormat format = pool_format(indices, int(spatial));
+    const Tensor xc = cast_format_raw(x, t, format),
+                 ic = cast_format_raw(indices, DType::Int64, format);
+    const Tensor y = empty_in(format, indices.shape(), t, x.device(), info.name);
     if (y.numel() > 0) {
         dl_pool p = describe_pool(x.shape(), y.shape(), int(spatial), t, nullptr);
+        set_channels(p, x.shape(), format);
         p.x = xc.raw(), p.y = y.raw(), p.indices = ic.data<int64_t>();
         run_pool(info.name, x, &dl_pool_table::gather, p);
     }
@@ -141,15 +163,16 @@ Tensor MaxUnpool<N>::forward(const Tensor& y, const Tensor& indices) const {
 
 // Values and indices of the maxima; `run` fills p's window and calls the kernel.
 template <class Run>
-std::array<Tensor, 2> max_raw(const char* op, const Tensor& x, const Dims& out, bool want_indices,
-                              const Window* window, const Run& run) {
+std::array<Tensor, 2> max_raw(const char* op, const Tensor& x, MemoryFormat format, const Dims& out,
+                              bool want_indices, const Window* window, const Run& run) {
     const DType t = compute_dtype(x.dtype());
-    const Tensor xc = cast_contiguous_raw(x, t);
-    const Tensor y = empty(replace_spatial(x.shape(), out), t, x.device(), op);
+    const Tensor xc = cast_format_raw(x, t, format);
+    const Tensor y = empty_in(format, replace_spatial(x.shape(), out), t, x.device(), op);
     Tensor indices;
-    if (want_indices) indices = empty(y.shape(), DType::Int64, x.device(), op);
+    if (want_indices) indices = empty_like(y, DType::Int64);
     if (y.numel() > 0) {
         dl_pool p = describe_pool(x.shape(), y.shape(), out.size(), t, window);
+        set_channels(p, x.shape(), format);
         p.x = xc.raw(), p.y = y.raw(), p.indices = want_indices ? indices.data<int64_t>() : nullptr;
         run(p);
     }
@@ -174,7 +197,7 @@ struct MaxPool {
         v("output_size", out);
     }
     std::array<Tensor, 2> forward(const Tensor& x) const {
-        return max_raw(info.name, x, out, indices, &window, [&](const dl_pool& p) {
+        return max_raw(info.name, x, pool_format(x, N), out, indices, &window, [&](const dl_pool& p) {
             run_pool(info.name, x, &dl_pool_table::max_forward, p);
         });
     }
@@ -189,7 +212,7 @@ struct AdaptiveMaxPool {
     Dims out;
     void attributes(auto& v) const { v("output_size", out); }
     std::array<Tensor, 2> forward(const Tensor& x) const {
-        return max_raw(info.name, x, out, true, nullptr, [&](const dl_pool& p) {
+        return max_raw(info.name, x, pool_format(x, N), out, true, nullptr, [&](const dl_pool& p) {
             run_pool(info.name, x, &dl_pool_table::adaptive_max_forward, p);
         });
     }
@@ -210,7 +233,8 @@ struct FractionalMaxPool {
     std::array<Tensor, 2> forward(const Tensor& x, const Tensor& starts) const {
         const Dims one = Dims::filled(N, 1);
         const Window window{kernel_size, one, Dims::filled(N, 0), one};
-        return max_raw(info.name, x, out, true, &window, [&](const dl_pool& p) {
+        // starts are listed plane by plane
+        return max_raw(info.name, x, MemoryFormat::Contiguous, out, true, &window, [&](const dl_pool& p) {
             const Device d = x.device();
             const auto run = kernel(info.name, d, backend_of(d).pool, &dl_pool_table::max_at);
             check_pool(run(&p, starts.data<int64_t>()), info.name, x);
@@ -238,15 +262,18 @@ struct Average {
 
 // y = average(x) or, backwards, x from y, of the spatial size `out`.
 template <bool Backward>
-Tensor average_raw(const char* op, const Tensor& from, const Dims& out, const Average* average) {
+Tensor average_raw(const char* op, const Tensor& from, const Dims& out, bool last,
+                   const Average* average) {
     const DType t = compute_dtype(from.dtype());
-    const Tensor in = cast_contiguous_raw(from, t);
-    const Tensor to = empty(replace_spatial(from.shape(), out), t, from.device(), op);
+    const MemoryFormat format = last ? channels_last_of(from.dim()) : MemoryFormat::Contiguous;
+    const Tensor in = cast_format_raw(from, t, format);
+    const Tensor to = empty_in(format, replace_spatial(from.shape(), out), t, from.device(), op);
     if (to.numel() > 0 && from.numel() == 0) fill_raw(to, 0);
     if (to.numel() > 0 && from.numel() > 0) {
         const Tensor &x = Backward ? to : in, &y = Backward ? in : to;
         dl_pool p = describe_pool(x.shape(), y.shape(), out.size(), t,
                                   average ? &average->window : nullptr);
+        set_channels(p, x.shape(), format);
         p.x = x.raw(), p.y = y.raw();
         if (average) p.count_include_pad = average->count_include_pad, p.divisor = average->divisor;
         using Table = dl_pool_table;
@@ -267,15 +294,17 @@ struct AvgPool {
     static constexpr OpInfo info{.name = names[N - 1 + 3 * Backward]};
     Average average;
     Dims out;
+    bool last;  // channels last: the result, and the gradient whatever order it comes in
     void attributes(auto& v) const {
         average.attributes(v);
         v("output_size", out);
+        if (last) v("channels_last", last);
     }
     Tensor forward(const Tensor& x) const {
-        return average_raw<Backward>(info.name, x, out, &average);
+        return average_raw<Backward>(info.name, x, out, last, &average);
     }
     Grads backward(const Ctx& c, const Tensor& dy) const {
-        return {apply(AvgPool<N, !Backward>{average, spatial_of(c.shape(0), N)}, dy)};
+        return {apply(AvgPool<N, !Backward>{average, spatial_of(c.shape(0), N), last}, dy)};
     }
 };
 
@@ -287,12 +316,16 @@ struct AdaptiveAvgPool {
         "adaptive_avg_pool2d_backward", "adaptive_avg_pool3d_backward"};
     static constexpr OpInfo info{.name = names[N - 1 + 3 * Backward]};
     Dims out;
-    void attributes(auto& v) const { v("output_size", out); }
+    bool last;
+    void attributes(auto& v) const {
+        v("output_size", out);
+        if (last) v("channels_last", last);
+    }
     Tensor forward(const Tensor& x) const {
-        return average_raw<Backward>(info.name, x, out, nullptr);
+        return average_raw<Backward>(info.name, x, out, last, nullptr);
     }
     Grads backward(const Ctx& c, const Tensor& dy) const {
-        return {apply(AdaptiveAvgPool<N, !Backward>{spatial_of(c.shape(0), N)}, dy)};
+        return {apply(AdaptiveAvgPool<N, !Backward>{spatial_of(c.shape(0), N), last}, dy)};
     }
 };
 
@@ -397,7 +430,10 @@ Tensor avg_pool(int spatial, const Tensor& x, const Dims& kernel, const Dims& st
                           ": divisor_override must not be zero");
         const Window w = make_window(Op::info.name, N, kernel, stride, padding, {1});
         const Dims out = window_outputs(Op::info.name, x, w, ceil_mode);
-        return apply(Op{{w, count_include_pad, divisor_override.value_or(0)}, out}, x);
+        return apply(Op{{w, count_include_pad, divisor_override.value_or(0)},
+                        out,
+                        pool_is_last(x, N)},
+                     x);
     });
 }
 
@@ -413,7 +449,8 @@ Tensor adaptive_avg_pool(int spatial, const Tensor& x, const Dims& output_size) 
     return for_rank(spatial, [&](auto n) {
         using Op = AdaptiveAvgPool<decltype(n)::value, false>;
         check_input(Op::info.name, x, spatial, true, false);
-        return apply(Op{adaptive_outputs(Op::info.name, output_size, spatial)}, x);
+        const Dims out = adaptive_outputs(Op::info.name, output_size, spatial);
+        return apply(Op{out, pool_is_last(x, spatial)}, x);
     });
 }
 

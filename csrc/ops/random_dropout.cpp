@@ -26,8 +26,12 @@ struct DropoutBackward {
     double scale;
     void attributes(auto& v) const { v("scale", scale); }
     Tensor forward(const Tensor& dy, const Tensor& mask) const {
-        Tensor from = cast_contiguous_raw(dy, compute_dtype(dy.dtype()));
-        Tensor m = contiguous_raw(mask), dx = empty(dy.shape(), from.dtype(), dy.device());
+        // All three are walked in one order, that of the mask.
+        const DType t = compute_dtype(dy.dtype());
+        const Tensor m = is_dense(mask) ? mask : contiguous_raw(mask), dx = empty_like(m, t);
+        Tensor from = dy;
+        if (dy.dtype() != t || !is_dense(dy) || !(dy.strides() == m.strides()))
+            copy_raw(from = empty_like(m, t), dy);
         Device d = dy.device();
         auto fn = kernel(info.name, d, backend_of(d).random, &dl_random_table::dropout_backward);
         check_status(
@@ -53,9 +57,9 @@ struct Dropout {
     }
     double scale() const { return p < 1 ? 1 / (1 - p) : 0; }
     std::array<Tensor, 2> forward(const Tensor& x) const {
-        Tensor from = cast_contiguous_raw(x, compute_dtype(x.dtype()));
-        Tensor y = empty(x.shape(), from.dtype(), x.device()),
-               mask = empty(x.shape(), DType::Bool, x.device());
+        const DType t = compute_dtype(x.dtype());  // a dense input is walked as it lies in memory
+        const Tensor from = is_dense(x) ? cast_raw(x, t) : cast_contiguous_raw(x, t);
+        const Tensor y = empty_like(from), mask = empty_like(from, DType::Bool);
         dl_dropout_args a{};
         a.dtype = int(from.dtype());
         a.seed = uint64_t(seed);

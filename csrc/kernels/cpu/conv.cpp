@@ -8,6 +8,8 @@
 
 #include "kernels/cpu/conv_atrous.h"
 #include "kernels/cpu/conv_broadcast.h"
+#include "kernels/cpu/conv_channels_last.h"
+#include "kernels/cpu/conv_channels_last_depthwise.h"
 #include "kernels/cpu/conv_cost.h"
 #include "kernels/cpu/conv_depthwise.h"
 #include "kernels/cpu/conv_direct.h"
@@ -210,6 +212,26 @@ constexpr Algorithm kBackwardWeight[] = {
      backward_weight<float, weight_gemm>, backward_weight<double, weight_gemm>},
 };
 
+// With channels last.
+constexpr Algorithm kForwardLast[] = {
+    {"depthwise", last_depthwise_applies, last_depthwise_seconds<DL_CONV_FORWARD>, conv_sum_error,
+     last_depthwise_forward<float>, last_depthwise_forward<double>},
+    {"implicit_gemm", always, last_gemm_seconds<DL_CONV_FORWARD>, conv_sum_error,
+     last_forward<float>, last_forward<double>},
+};
+constexpr Algorithm kBackwardInputLast[] = {
+    {"depthwise", last_depthwise_applies, last_depthwise_seconds<DL_CONV_BACKWARD_INPUT>,
+     conv_sum_error, last_depthwise_backward_input<float>, last_depthwise_backward_input<double>},
+    {"implicit_gemm", always, last_gemm_seconds<DL_CONV_BACKWARD_INPUT>, conv_sum_error,
+     last_backward_input<float>, last_backward_input<double>},
+};
+constexpr Algorithm kBackwardWeightLast[] = {
+    {"depthwise", last_depthwise_applies, last_depthwise_seconds<DL_CONV_BACKWARD_WEIGHT>,
+     conv_sum_error, last_depthwise_weight<float>, last_depthwise_weight<double>},
+    {"implicit_gemm", always, last_gemm_seconds<DL_CONV_BACKWARD_WEIGHT>, conv_sum_error,
+     last_weight<float>, last_weight<double>},
+};
+
 struct AlgorithmList {
     const Algorithm* first;
     int count;
@@ -221,7 +243,13 @@ struct AlgorithmList {
         : first(rows), count(N), twin(reference) {}
 };
 
-AlgorithmList list_of(dl_conv_pass pass) {
+AlgorithmList list_of(dl_conv_pass pass, const dl_conv& p) {
+    if (p.channels_last) {
+        if (pass == DL_CONV_FORWARD) return {kForwardLast, &dl_conv_table::forward};
+        if (pass == DL_CONV_BACKWARD_INPUT)
+            return {kBackwardInputLast, &dl_conv_table::backward_input};
+        return {kBackwardWeightLast, &dl_conv_table::backward_weight};
+    }
     if (pass == DL_CONV_FORWARD) return {kForward, &dl_conv_table::forward};
     if (pass == DL_CONV_BACKWARD_INPUT) return {kBackwardInput, &dl_conv_table::backward_input};
     return {kBackwardWeight, &dl_conv_table::backward_weight};
@@ -259,19 +287,19 @@ const Algorithm* choose(const AlgorithmList& list, const dl_conv& p, dl_conv_pas
 template <dl_conv_pass pass>
 double atrous_seconds(const dl_conv& p) {
     const dl_conv q = atrous_inner(p);
-    const Algorithm* a = choose(list_of(pass), q, pass);
+    const Algorithm* a = choose(list_of(pass, q), q, pass);
     const double copies = (conv_x_size(q) + conv_y_size(q)) * 1.5 / kConvHertz;
     return copies + (a ? a->seconds(q) : 1e9);
 }
 double atrous_error(const dl_conv& p, dl_conv_pass pass) {
     const dl_conv q = atrous_inner(p);
-    const Algorithm* a = choose(list_of(pass), q, pass);
+    const Algorithm* a = choose(list_of(pass, q), q, pass);
     return a ? a->rel_err(q, pass) : 1;
 }
 
 template <dl_conv_pass pass>
 dl_status run(const dl_conv* p) {
-    const AlgorithmList list = list_of(pass);
+    const AlgorithmList list = list_of(pass, *p);
     if (const Algorithm* a = choose(list, *p, pass))
         return p->dtype == DL_F32 ? a->run_f32(*p) : a->run_f64(*p);
     return (reference::conv_table()->*list.twin)(p);
@@ -285,7 +313,7 @@ dl_status atrous(const dl_conv& p) {
 constexpr int kMostAlgorithms = 24;  // a list's rows and the reference
 
 int32_t explain(const dl_conv* p, dl_conv_pass pass, int32_t i, dl_conv_option* option) {
-    const AlgorithmList list = list_of(pass);
+    const AlgorithmList list = list_of(pass, *p);
     dl_conv_option options[kMostAlgorithms];
     int32_t count = 0;
     auto insert = [&](const dl_conv_option& o) {  // allowed ones first, then by time

@@ -15,6 +15,9 @@ namespace deeplite::cpu::DL_ISA {
 dl_status resample(const dl_resample* args);              // pool_resample.cpp
 dl_status adaptive_avg(const dl_pool& p, bool backward);  // pool_adaptive.cpp: unequal windows
 dl_status adaptive_max(const dl_pool& p);
+dl_status pool_max_last(const dl_pool& p, bool adaptive);  // pool_channels_last.cpp
+dl_status pool_avg_last(const dl_pool& p, bool adaptive, bool backward);
+dl_status pool_scatter_add_last(const dl_pool& p);
 
 namespace {
 
@@ -191,6 +194,8 @@ dl_status global_max_forward(const dl_pool& p) {
 
 template <class T>
 dl_status max_forward(const dl_pool& p) {
+    if (p.channels > 1 && volume(p.in) <= (int64_t(1) << 30)) return pool_max_last(p, false);
+    if (p.channels > 1) return reference::pool_table()->max_forward(&p);
     if (covers_all(p)) return global_max_forward<T>(p);
     using I = typename LaneInt<T>::type;
     if (volume(p.in) > (int64_t(1) << 30) || p.stride[2] > kMaxPhases)
@@ -328,6 +333,7 @@ bool is_global(const dl_pool& p) { return p.divisor == 0 && covers_all(p); }
 
 template <class T>
 dl_status avg_forward(const dl_pool& p) {
+    if (p.channels > 1) return pool_avg_last(p, false, false);
     if (is_global(p)) return global_avg_forward<T>(p);
     if (p.stride[2] > kMaxPhases) return reference::pool_table()->avg_forward(&p);
     const PhasedShape s = shape_of<T>(p);
@@ -420,6 +426,7 @@ struct Spread {
 
 template <class T>
 dl_status avg_backward(const dl_pool& p) {
+    if (p.channels > 1) return pool_avg_last(p, false, true);
     if (is_global(p)) return global_avg_backward<T>(p);
     if (p.stride[2] > kMaxPhases) return reference::pool_table()->avg_backward(&p);
     const PhasedShape s = shape_of<T>(p);
@@ -468,23 +475,28 @@ bool as_plain(const dl_pool& p, dl_pool* plain) {
 template <class T>
 dl_status adaptive_max_forward(const dl_pool& p) {
     dl_pool plain;
+    if (p.channels > 1 && volume(p.in) <= (int64_t(1) << 30)) return pool_max_last(p, true);
+    if (p.channels > 1) return reference::pool_table()->adaptive_max_forward(&p);
     return as_plain(p, &plain) ? max_forward<T>(plain) : adaptive_max(p);
 }
 
 template <class T>
 dl_status adaptive_avg_forward(const dl_pool& p) {
     dl_pool plain;
+    if (p.channels > 1) return pool_avg_last(p, true, false);
     return as_plain(p, &plain) ? avg_forward<T>(plain) : adaptive_avg(p, false);
 }
 
 template <class T>
 dl_status adaptive_avg_backward(const dl_pool& p) {
     dl_pool plain;
+    if (p.channels > 1) return pool_avg_last(p, true, true);
     return as_plain(p, &plain) ? avg_backward<T>(plain) : adaptive_avg(p, true);
 }
 
 template <class T>
 dl_status scatter_add(const dl_pool& p) {
+    if (p.channels > 1) return pool_scatter_add_last(p);
     const int64_t in = volume(p.in), out = volume(p.out);
     int bad = 0;
     parallel_for(p.planes, grain(p), [&](int64_t begin, int64_t end) {

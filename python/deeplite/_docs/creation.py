@@ -23,12 +23,15 @@ its memory where no conversion is needed.
 >>> dl.asarray([1, 2])
 tensor([1, 2])
 """,
-    "empty": """A tensor of this size whose elements are not set.
+    "empty": """A tensor of this size whose elements are not set. memory_format chooses their
+order.
 
 >>> dl.empty(2, 3).shape
 deeplite.Size([2, 3])
 """,
-    "empty_like": """A tensor of the shape and dtype of another, whose elements are not set.
+    "empty_like": """A tensor of the shape and dtype of another, whose elements are not set;
+they lie in the other's order, unless memory_format says otherwise. So it is with the other
+functions of such names.
 
 >>> dl.empty_like(dl.ones(2)).shape
 deeplite.Size([2])

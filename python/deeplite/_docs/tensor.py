@@ -39,7 +39,7 @@ False
 deeplite.int8
 """,
     "clone": """A copy, through which gradients flow. memory_format chooses the order of its
-elements.
+elements; by default they lie as in the tensor, if that has no gaps.
 
 >>> dl.tensor([1.0]).clone()
 tensor([1.])
@@ -117,6 +117,9 @@ tensor([1], dtype=deeplite.int32)
 
 >>> dl.ones(2, 3).t().is_contiguous()
 False
+>>> x = dl.ones(2, 3, 4, 4).to(memory_format=dl.channels_last)
+>>> x.is_contiguous(), x.is_contiguous(memory_format=dl.channels_last)
+(False, True)
 """,
     "is_inference": """Whether the tensor was made in inference_mode.
 
@@ -191,12 +194,16 @@ do not depend on it.
 deeplite.int16
 """,
     "to": """The tensor with another dtype, on another device, or with those of another tensor;
-itself if nothing changes, unless copy. memory_format chooses the order of the elements.
+itself if nothing changes, unless copy. memory_format chooses the order of the elements:
+channels_last (4 dimensions) and channels_last_3d (5) put the channels of a pixel side by side;
+by default the order stays.
 
 >>> dl.tensor([1.7]).to(dl.int64)
 tensor([1])
 >>> dl.tensor([1]).to("cpu", dl.float32)
 tensor([1.])
+>>> dl.ones(2, 3, 4, 5).to(memory_format=dl.channels_last).stride()
+(60, 1, 15, 3)
 """,
     "tolist": """The elements as nested lists of Python numbers (a number for no dimensions).
 

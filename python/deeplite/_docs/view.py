@@ -62,7 +62,9 @@ smaller.
 (tensor([0, 1, 2]), tensor([3, 4]))
 """,
     "contiguous": """The tensor itself if its elements lie in order, else a copy in which they
-do. memory_format chooses the order.
+do. memory_format chooses the order: contiguous_format, channels_last or channels_last_3d.
+
+Raises ShapeError when the format is for another number of dimensions.
 
 >>> dl.ones(2, 3).t().contiguous().stride()
 (2, 1)

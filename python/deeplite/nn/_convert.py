@@ -43,27 +43,46 @@ class Convertible:
         return self
 
     @overload
-    def to(self: T, device: Any = ..., dtype: Any = ..., non_blocking: bool = ...) -> T: ...
+    def to(
+        self: T,
+        device: Any = ...,
+        dtype: Any = ...,
+        non_blocking: bool = ...,
+        *,
+        memory_format: Any = ...,
+    ) -> T: ...
     @overload
-    def to(self: T, dtype: Any, non_blocking: bool = ...) -> T: ...
+    def to(self: T, dtype: Any, non_blocking: bool = ..., *, memory_format: Any = ...) -> T: ...
     @overload
-    def to(self: T, tensor: Tensor, non_blocking: bool = ...) -> T: ...
+    def to(self: T, tensor: Tensor, non_blocking: bool = ..., *, memory_format: Any = ...) -> T: ...
     def to(self: T, *args: Any, **kwargs: Any) -> T:
         """Moves all parameters and buffers to a device and/or a floating dtype, in place.
 
         ``to(device)``, ``to(dtype)``, ``to(device, dtype)`` or ``to(tensor)``. Integer buffers
-        change their device only.
+        change their device only. With ``memory_format`` the parameters and buffers of 4 and 5
+        dimensions are laid out anew: ``to(memory_format=deeplite.channels_last)`` is for networks
+        of pictures whose input comes in that format.
 
         Raises:
             TypeError: the dtype is not a floating one, or the arguments make no sense.
+            ShapeError: ``channels_last`` with a parameter of 5 dimensions, ``channels_last_3d``
+                with one of 4.
+
+        >>> conv = deeplite.nn.Conv2d(3, 8, 5).to(memory_format=deeplite.channels_last)
+        >>> conv.weight.stride()
+        (75, 1, 15, 3)
         """
+        memory_format = kwargs.pop("memory_format", None)
+        if memory_format is not None and not isinstance(memory_format, deeplite.memory_format):
+            raise TypeError(f"Module.to: expected a memory_format, got {memory_format!r}")
         device, dtype = _parse_to(*args, **kwargs)
         if dtype is not None and not dtype.is_floating_point:
             raise TypeError(f"Module.to only accepts floating point dtypes, got {dtype}")
 
         def convert(t: Tensor) -> Tensor:
             wanted = dtype if dtype is not None and t.is_floating_point() else t.dtype
-            return t.to(t.device if device is None else device, wanted)
+            layout = memory_format if t.dim() in (4, 5) else None
+            return t.to(t.device if device is None else device, wanted, memory_format=layout)
 
         return self._apply(convert)
 

@@ -41,22 +41,48 @@ void for_each_output(const dl_conv& p, const F& f) {
             for (o[2] = 0; o[2] < p.out[2]; ++o[2]) f(j++, o);
 }
 
+// A channel of an image, or a filter's channel: elements follow each other, or lie `step` apart.
+template <class T>
+struct Plane {
+    T* first;
+    int64_t step;
+    T& operator[](int64_t i) const { return first[i * step]; }
+};
+template <class T>
+Plane<T> plane_of(void* data, bool channels_last, int64_t row, int64_t channels, int64_t c,
+                  int64_t size) {
+    T* first = static_cast<T*>(data) + row * channels * size;
+    if (channels_last) return {first + c, channels};
+    return {first + c * size, 1};
+}
+template <class T>
+Plane<T> x_of(const dl_conv& p, int64_t n, int64_t c) {
+    return plane_of<T>(p.x, p.channels_last, n, p.c, c, volume(p.in));
+}
+template <class T>
+Plane<T> y_of(const dl_conv& p, int64_t n, int64_t k) {
+    return plane_of<T>(p.y, p.channels_last, n, p.k, k, volume(p.out));
+}
+template <class T>
+Plane<T> w_of(const dl_conv& p, int64_t k, int64_t c) {  // c within the group
+    return plane_of<T>(p.w, p.w_channels_last, k, p.c / p.groups, c, volume(p.kernel));
+}
+
 template <class T>
 dl_status forward(const dl_conv& p) {
     const int64_t cg = p.c / p.groups, kg = p.k / p.groups;
-    const int64_t xs = volume(p.in), ys = volume(p.out), ws = volume(p.kernel);
     parallel_for(p.n * p.k, 1, [&](int64_t begin, int64_t end) {
         for (int64_t nk = begin; nk < end; ++nk) {
-            const int64_t k = nk % p.k;
-            const T* x = static_cast<const T*>(p.x) + ((nk / p.k) * p.c + k / kg * cg) * xs;
-            const T* w = static_cast<const T*>(p.w) + k * cg * ws;
-            T* y = static_cast<T*>(p.y) + nk * ys;
+            const int64_t n = nk / p.k, k = nk % p.k;
+            const Plane<T> y = y_of<T>(p, n, k);
             for_each_output(p, [&](int64_t j, const int64_t o[3]) {
                 double sum = p.bias ? static_cast<const T*>(p.bias)[k] : T(0);
-                for (int64_t c = 0; c < cg; ++c)
+                for (int64_t c = 0; c < cg; ++c) {
+                    const Plane<T> x = x_of<T>(p, n, k / kg * cg + c), w = w_of<T>(p, k, c);
                     for_each_tap(p, o, [&](int64_t r, int64_t i) {
-                        sum += double(w[c * ws + r]) * double(x[c * xs + i]);
+                        sum += double(w[r]) * double(x[i]);
                     });
+                }
                 y[j] = T(sum);
             });
         }
@@ -67,20 +93,18 @@ dl_status forward(const dl_conv& p) {
 template <class T>
 dl_status backward_input(const dl_conv& p) {
     const int64_t cg = p.c / p.groups, kg = p.k / p.groups;
-    const int64_t xs = volume(p.in), ys = volume(p.out), ws = volume(p.kernel);
     parallel_for(p.n * p.c, 1, [&](int64_t begin, int64_t end) {
         for (int64_t nc = begin; nc < end; ++nc) {
-            const int64_t c = nc % p.c, k0 = c / cg * kg;
-            const T* dy = static_cast<const T*>(p.y) + ((nc / p.c) * p.k + k0) * ys;
-            const T* w = static_cast<const T*>(p.w) + (k0 * cg + c % cg) * ws;
-            T* dx = static_cast<T*>(p.x) + nc * xs;
+            const int64_t n = nc / p.c, c = nc % p.c, k0 = c / cg * kg;
+            const Plane<T> dx = x_of<T>(p, n, c);
             const T bias = p.bias ? static_cast<const T*>(p.bias)[c] : T(0);
-            for (int64_t i = 0; i < xs; ++i) dx[i] = bias;
+            for (int64_t i = 0; i < volume(p.in); ++i) dx[i] = bias;
             for_each_output(p, [&](int64_t j, const int64_t o[3]) {
                 for_each_tap(p, o, [&](int64_t r, int64_t i) {
                     double sum = dx[i];
                     for (int64_t k = 0; k < kg; ++k)
-                        sum += double(w[k * cg * ws + r]) * double(dy[k * ys + j]);
+                        sum += double(w_of<T>(p, k0 + k, c % cg)[r]) *
+                               double(y_of<T>(p, n, k0 + k)[j]);
                     dx[i] = T(sum);
                 });
             });
@@ -92,19 +116,17 @@ dl_status backward_input(const dl_conv& p) {
 template <class T>
 dl_status backward_weight(const dl_conv& p) {
     const int64_t cg = p.c / p.groups, kg = p.k / p.groups;
-    const int64_t xs = volume(p.in), ys = volume(p.out), ws = volume(p.kernel);
     parallel_for(p.k * cg, 1, [&](int64_t begin, int64_t end) {
         for (int64_t kc = begin; kc < end; ++kc) {
             const int64_t k = kc / cg, c = k / kg * cg + kc % cg;
-            T* dw = static_cast<T*>(p.w) + kc * ws;
+            const Plane<T> dw = w_of<T>(p, k, kc % cg);
             int64_t r[3], at = 0;
             for (r[0] = 0; r[0] < p.kernel[0]; ++r[0])
                 for (r[1] = 0; r[1] < p.kernel[1]; ++r[1])
                     for (r[2] = 0; r[2] < p.kernel[2]; ++r[2]) {
                         double sum = 0;
                         for (int64_t n = 0; n < p.n; ++n) {
-                            const T* x = static_cast<const T*>(p.x) + (n * p.c + c) * xs;
-                            const T* dy = static_cast<const T*>(p.y) + (n * p.k + k) * ys;
+                            const Plane<T> x = x_of<T>(p, n, c), dy = y_of<T>(p, n, k);
                             for_each_output(p, [&](int64_t j, const int64_t o[3]) {
                                 const int64_t i0 = source(p, 0, o[0], r[0]);
                                 const int64_t i1 = source(p, 1, o[1], r[1]);

@@ -37,10 +37,35 @@ void for_each_tap(const dl_pool& p, const Range r[3], const F& f) {
                 f((a * p.in[1] + b) * p.in[2] + c);
 }
 
+// One channel of one image: elements follow each other, or lie `step` apart.
+template <class T>
+struct Plane {
+    T* first;
+    int64_t step;
+    T& operator[](int64_t i) const { return first[i * step]; }
+};
+int64_t planes(const dl_pool& p) { return p.planes * p.channels; }
+template <class T>
+Plane<T> plane_of(const dl_pool& p, void* data, int64_t plane, int64_t volume) {
+    T* image = static_cast<T*>(data) + plane / p.channels * p.channels * volume;
+    return {image + plane % p.channels, p.channels};
+}
+template <class T>
+Plane<T> plane_x(const dl_pool& p, int64_t plane) {
+    return plane_of<T>(p, p.x, plane, volume(p.in));
+}
+template <class T>
+Plane<T> plane_y(const dl_pool& p, int64_t plane) {
+    return plane_of<T>(p, p.y, plane, volume(p.out));
+}
+Plane<int64_t> plane_indices(const dl_pool& p, int64_t plane) {
+    return plane_of<int64_t>(p, p.indices, plane, volume(p.out));
+}
+
 // Calls f(plane, position in the output plane, o) for each output, planes in parallel.
 template <class F>
 void for_each_output(const dl_pool& p, const F& f) {
-    parallel_for(p.planes, 1, [&](int64_t begin, int64_t end) {
+    parallel_for(planes(p), 1, [&](int64_t begin, int64_t end) {
         for (int64_t plane = begin; plane < end; ++plane) {
             int64_t o[3], j = 0;
             for (o[0] = 0; o[0] < p.out[0]; ++o[0])
@@ -59,14 +84,13 @@ T lowest() {
 
 template <class T>
 void max_of(const dl_pool& p, int64_t plane, int64_t j, const Range r[3]) {
-    const T* x = static_cast<const T*>(p.x) + plane * volume(p.in);
+    const Plane<T> x = plane_x<T>(p, plane);
     int64_t best = -1;
     for_each_tap(p, r, [&](int64_t i) {
         if (best < 0 || x[i] > x[best] || x[i] != x[i]) best = i;
     });
-    const int64_t at = plane * volume(p.out) + j;
-    static_cast<T*>(p.y)[at] = best < 0 ? lowest<T>() : x[best];
-    if (p.indices) p.indices[at] = best < 0 ? 0 : best;
+    plane_y<T>(p, plane)[j] = best < 0 ? lowest<T>() : x[best];
+    if (p.indices) plane_indices(p, plane)[j] = best < 0 ? 0 : best;
 }
 
 template <class T>
@@ -115,7 +139,7 @@ double divisor(const dl_pool& p, const int64_t o[3], const Range r[3]) {
 template <class T, bool Adaptive, bool Backward>
 dl_status avg(const dl_pool& p) {
     if (Backward)
-        for (int64_t i = 0; i < p.planes * volume(p.in); ++i) static_cast<T*>(p.x)[i] = 0;
+        for (int64_t i = 0; i < planes(p) * volume(p.in); ++i) static_cast<T*>(p.x)[i] = 0;
     for_each_output(p, [&](int64_t plane, int64_t j, const int64_t o[3]) {
         Range r[3];
         double div = 1;
@@ -124,8 +148,8 @@ dl_status avg(const dl_pool& p) {
             div *= double(r[d].end - r[d].begin);
         }
         if (!Adaptive) div = divisor(p, o, r);
-        T* x = static_cast<T*>(p.x) + plane * volume(p.in);
-        T* y = static_cast<T*>(p.y) + plane * volume(p.out) + j;
+        const Plane<T> x = plane_x<T>(p, plane);
+        T* y = &plane_y<T>(p, plane)[j];
         double sum = 0;
         for_each_tap(p, r, [&](int64_t i) {
             if (Backward)
@@ -144,19 +168,21 @@ enum class By { Gather, ScatterAdd, Scatter };
 template <class T, By how>
 dl_status by_index(const dl_pool& p) {
     const int64_t in = volume(p.in), out = volume(p.out);
-    for (int64_t i = 0; i < p.planes * out; ++i)
+    for (int64_t i = 0; i < planes(p) * out; ++i)
         if (p.indices[i] < 0 || p.indices[i] >= in) return DL_BAD_INDEX;
-    T *x = static_cast<T*>(p.x), *y = static_cast<T*>(p.y);
     if (how != By::Gather)
-        for (int64_t i = 0; i < p.planes * in; ++i) x[i] = 0;
-    parallel_for(p.planes, 1, [&](int64_t begin, int64_t end) {
-        for (int64_t plane = begin; plane < end; ++plane)
-            for (int64_t j = plane * out; j < (plane + 1) * out; ++j) {
-                T& there = x[plane * in + p.indices[j]];
+        for (int64_t i = 0; i < planes(p) * in; ++i) static_cast<T*>(p.x)[i] = 0;
+    parallel_for(planes(p), 1, [&](int64_t begin, int64_t end) {
+        for (int64_t plane = begin; plane < end; ++plane) {
+            const Plane<T> x = plane_x<T>(p, plane), y = plane_y<T>(p, plane);
+            const Plane<int64_t> indices = plane_indices(p, plane);
+            for (int64_t j = 0; j < out; ++j) {
+                T& there = x[indices[j]];
                 if (how == By::Gather) y[j] = there;
                 if (how == By::ScatterAdd) there = T(there + y[j]);
                 if (how == By::Scatter) there = y[j];
             }
+        }
     });
     return DL_OK;
 }
