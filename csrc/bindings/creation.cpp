@@ -247,19 +247,17 @@ void bind_creation(Api& api) {
                              grad);
            });
     api.fn("full(size, fill_value, *, dtype=None, device=None, requires_grad=False)", &py_full);
-    api.fn(
-        "empty_like(input, *, dtype=None, device=None, requires_grad=False, memory_format=None)",
-        [](const Tensor& x, OptDType dtype, OptDevice device, bool grad, OptFormat f) {
-            auto [t, d] = like(x, dtype, device);
-            const Dims strides =
-                like_strides(x, f.value_or(MemoryFormat::Preserve), "empty_like");
-            return finish(empty_strided(x.shape(), strides, t, d, "empty_like"), grad);
-        });
-    api.fn(
-        "zeros_like(input, *, dtype=None, device=None, requires_grad=False, memory_format=None)",
-        [](const Tensor& x, OptDType dtype, OptDevice device, bool grad, OptFormat f) {
-            return filled_like(x, 0, dtype, device, grad, f);
-        });
+    api.fn("empty_like(input, *, dtype=None, device=None, requires_grad=False, memory_format=None)",
+           [](const Tensor& x, OptDType dtype, OptDevice device, bool grad, OptFormat f) {
+               auto [t, d] = like(x, dtype, device);
+               const Dims strides =
+                   like_strides(x, f.value_or(MemoryFormat::Preserve), "empty_like");
+               return finish(empty_strided(x.shape(), strides, t, d, "empty_like"), grad);
+           });
+    api.fn("zeros_like(input, *, dtype=None, device=None, requires_grad=False, memory_format=None)",
+           [](const Tensor& x, OptDType dtype, OptDevice device, bool grad, OptFormat f) {
+               return filled_like(x, 0, dtype, device, grad, f);
+           });
     api.fn("ones_like(input, *, dtype=None, device=None, requires_grad=False, memory_format=None)",
            [](const Tensor& x, OptDType dtype, OptDevice device, bool grad, OptFormat f) {
                return filled_like(x, 1, dtype, device, grad, f);

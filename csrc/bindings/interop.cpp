@@ -272,7 +272,8 @@ Tensor from_numpy(py::handle h, bool need_writable) {
         shape.push_back(a.shape(i));
         flipped |= a.strides(i) < 0 && a.shape(i) > 1;
         odd |= a.shape(i) > 1 && a.strides(i) % int64_t(itemsize(t)) != 0;
-        strides.push_back(a.shape(i) > 1 ? a.strides(i) / int64_t(itemsize(t)) : 1);
+        const int64_t stride = a.strides(i) / int64_t(itemsize(t));
+        strides.push_back(a.shape(i) > 1 || stride > 0 ? stride : 1);
     }
     check<ValueError>(
         !need_writable || !flipped,

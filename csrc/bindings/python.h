@@ -39,7 +39,7 @@ PyObject* wrap_as(PyTypeObject* type, const Tensor& t);  // a new object of a su
 PyObject* dtype_object(DType t);                  // borrowed
 bool dtype_from_object(PyObject* o, DType& out);  // deeplite.dtype, or Python's float, int, bool
 bool format_from_object(PyObject* o, MemoryFormat& out);
-PyObject* device_object(Device d);                // new reference
+PyObject* device_object(Device d);  // new reference
 // deeplite.device or a string; throws BadDevice on unknown names, to which the caller adds its own.
 bool device_from_object(PyObject* o, Device& out);
 struct BadDevice : Error {

@@ -146,10 +146,9 @@ void bind_conversions(Api& api) {
     api.method("cuda(self, device=None)", [](const Tensor& x, std::optional<int64_t> i) {
         return to_device(x, parse_device("cuda:" + std::to_string(i.value_or(0))));
     });
-    api.method("contiguous(self, memory_format=None)",
-               [](const Tensor& x, OptFormat f) {
-                   return contiguous(x, f.value_or(MemoryFormat::Contiguous));
-               });
+    api.method("contiguous(self, memory_format=None)", [](const Tensor& x, OptFormat f) {
+        return contiguous(x, f.value_or(MemoryFormat::Contiguous));
+    });
     api.both("clone(input, *, memory_format=None)", [](const Tensor& x, OptFormat f) {
         return clone(x, f.value_or(MemoryFormat::Preserve));
     });
@@ -186,10 +185,9 @@ void bind_information(Api& api) {
     api.method("get_device(self)", [](const Tensor& x) {
         return int64_t(x.device().is_cpu() ? -1 : x.device().index);
     });
-    api.method("is_contiguous(self, memory_format=None)",
-               [](const Tensor& x, OptFormat f) {
-                   return is_contiguous(x, f.value_or(MemoryFormat::Contiguous));
-               });
+    api.method("is_contiguous(self, memory_format=None)", [](const Tensor& x, OptFormat f) {
+        return is_contiguous(x, f.value_or(MemoryFormat::Contiguous));
+    });
     api.both("is_floating_point(input)", [](const Tensor& x) { return x.is_floating(); });
     api.both("is_complex(input)", [](const Tensor&) { return false; });
     api.both("is_signed(input)", [](const Tensor& x) { return is_signed(x.dtype()); });

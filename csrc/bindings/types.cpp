@@ -61,8 +61,7 @@ void init_formats(py::module_& m) {
     py::class_<FormatTag> cls(m, "memory_format",
                               "Order of a tensor's elements in memory, e.g. "
                               "``deeplite.channels_last``.");
-    cls.def("__repr__",
-            [](const FormatTag& t) { return "deeplite." + std::string(name(t.value)); })
+    cls.def("__repr__", [](const FormatTag& t) { return "deeplite." + std::string(name(t.value)); })
         .def("__reduce__", [](const FormatTag& t) { return std::string(name(t.value)); });
     for (int i = 0; i < 4; ++i) {
         py::object o = py::cast(FormatTag{MemoryFormat(i)});

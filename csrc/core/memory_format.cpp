@@ -41,14 +41,15 @@ const char* name(MemoryFormat f) {
 }
 
 Dims format_strides(const Dims& shape, MemoryFormat f, const char* op) {
-    check<ShapeError>(has_rank(shape.size(), f), op, ": memory_format ", name(f), " needs a tensor of ",
-                      f == MemoryFormat::ChannelsLast ? 4 : 5, " dimensions, got shape ", shape);
+    check<ShapeError>(has_rank(shape.size(), f), op, ": memory_format ", name(f),
+                      " needs a tensor of ", f == MemoryFormat::ChannelsLast ? 4 : 5,
+                      " dimensions, got shape ", shape);
     if (f == MemoryFormat::Contiguous) return contiguous_strides(shape);
     Dims strides = shape;
     int64_t step = 1;
     for (const int64_t d : format_order(shape.size(), f)) {
         strides[int(d)] = step;
-        step *= std::max<int64_t>(shape[int(d)], 1);
+        step *= shape[int(d)];
     }
     return strides;
 }
@@ -56,7 +57,6 @@ Dims format_strides(const Dims& shape, MemoryFormat f, const char* op) {
 bool is_contiguous(const Tensor& x, MemoryFormat f) {
     if (f == MemoryFormat::Contiguous) return x.is_contiguous();
     if (!has_rank(x.dim(), f) || f == MemoryFormat::Preserve) return false;
-    if (x.numel() == 0) return true;
     int64_t expect = 1;
     for (const int64_t d : format_order(x.dim(), f)) {
         if (x.shape()[int(d)] == 1) continue;

@@ -12,8 +12,8 @@
 #include "kernels/types.h"
 
 typedef struct dl_pool {
-    int32_t dtype;   // DL_F32 or DL_F64; max pooling and the index kernels also integers
-    int64_t planes;  // batch times channels
+    int32_t dtype;     // DL_F32 or DL_F64; max pooling and the index kernels also integers
+    int64_t planes;    // batch times channels
     int64_t channels;  // 1; or channels that lie side by side
     int64_t in[3], out[3];
     int64_t kernel[3], stride[3], pad[3], dilation[3];  // adaptive, gather, scatter: unused

@@ -129,9 +129,9 @@ Tensor full(const Dims& shape, double value, DType dtype, Device d) {
     return apply(Full{shape, value, dtype, d, {}});
 }
 Tensor full_like(const Tensor& x, double value, DType dtype, Device d, MemoryFormat format) {
-    const bool row_major = format == MemoryFormat::Preserve && x.is_contiguous();
-    const Dims strides = row_major ? Dims{} : like_strides(x, format, "full_like");
-    return apply(Full{x.shape(), value, dtype, d, strides});
+    const Dims strides = like_strides(x, format, "full_like");
+    const bool row_major = strides == contiguous_strides(x.shape());
+    return apply(Full{x.shape(), value, dtype, d, row_major ? Dims{} : strides});
 }
 Tensor zeros(const Dims& shape, DType dtype, Device d) { return full(shape, 0, dtype, d); }
 Tensor ones(const Dims& shape, DType dtype, Device d) { return full(shape, 1, dtype, d); }

@@ -14,7 +14,7 @@ Tensor contiguous_raw(const Tensor& x);         // x itself when it is contiguou
 Tensor cast_raw(const Tensor& x, DType dtype);  // x itself when it has that dtype
 Tensor cast_contiguous_raw(const Tensor& x, DType dtype);
 Tensor cast_format_raw(const Tensor& x, DType dtype, MemoryFormat format);  // dense in that format
-Tensor clone_raw(const Tensor& x);                // keeps a dense layout
+Tensor clone_raw(const Tensor& x);                                          // keeps a dense layout
 Tensor to_device_raw(const Tensor& x, Device d);  // x itself when it is there
 void fill_raw(const Tensor& x, double value);
 Tensor full_raw(const Dims& shape, double value, DType dtype, Device device = {});

@@ -197,9 +197,9 @@ struct MaxPool {
         v("output_size", out);
     }
     std::array<Tensor, 2> forward(const Tensor& x) const {
-        return max_raw(info.name, x, pool_format(x, N), out, indices, &window, [&](const dl_pool& p) {
-            run_pool(info.name, x, &dl_pool_table::max_forward, p);
-        });
+        return max_raw(
+            info.name, x, pool_format(x, N), out, indices, &window,
+            [&](const dl_pool& p) { run_pool(info.name, x, &dl_pool_table::max_forward, p); });
     }
     Grads backward(const Ctx& c, const Grads& dys) const { return picked_gradient(c, dys, N); }
 };
@@ -234,11 +234,12 @@ struct FractionalMaxPool {
         const Dims one = Dims::filled(N, 1);
         const Window window{kernel_size, one, Dims::filled(N, 0), one};
         // starts are listed plane by plane
-        return max_raw(info.name, x, MemoryFormat::Contiguous, out, true, &window, [&](const dl_pool& p) {
-            const Device d = x.device();
-            const auto run = kernel(info.name, d, backend_of(d).pool, &dl_pool_table::max_at);
-            check_pool(run(&p, starts.data<int64_t>()), info.name, x);
-        });
+        return max_raw(
+            info.name, x, MemoryFormat::Contiguous, out, true, &window, [&](const dl_pool& p) {
+                const Device d = x.device();
+                const auto run = kernel(info.name, d, backend_of(d).pool, &dl_pool_table::max_at);
+                check_pool(run(&p, starts.data<int64_t>()), info.name, x);
+            });
     }
     Grads backward(const Ctx& c, const Grads& dys) const {
         Grads g = picked_gradient(c, dys, N);
@@ -430,10 +431,8 @@ Tensor avg_pool(int spatial, const Tensor& x, const Dims& kernel, const Dims& st
                           ": divisor_override must not be zero");
         const Window w = make_window(Op::info.name, N, kernel, stride, padding, {1});
         const Dims out = window_outputs(Op::info.name, x, w, ceil_mode);
-        return apply(Op{{w, count_include_pad, divisor_override.value_or(0)},
-                        out,
-                        pool_is_last(x, N)},
-                     x);
+        return apply(
+            Op{{w, count_include_pad, divisor_override.value_or(0)}, out, pool_is_last(x, N)}, x);
     });
 }
 

@@ -19,9 +19,9 @@ struct LastRun {
 template <class T>
 struct LastProduct {
     Sliding<T> s;
-    int64_t src_pixel, dst_pixel;          // channels of all groups
-    int64_t w_row, w_channel, w_tap;       // strides of the weights
-    ConvTap* taps;                         // in the order of memory
+    int64_t src_pixel, dst_pixel;     // channels of all groups
+    int64_t w_row, w_channel, w_tap;  // strides of the weights
+    ConvTap* taps;                    // in the order of memory
     LastRun* runs;
     int64_t nruns;
     int64_t step_channels() const { return s.channels; }
@@ -62,7 +62,8 @@ LastProduct<T> last_product(const dl_conv& p, const Sliding<T>& s, bool backward
     const int64_t volume = conv_volume(p.kernel), c = p.c / p.groups;
     const int64_t per_filter = c * volume, per_channel = p.w_channels_last ? 1 : volume;
     l.w_tap = p.w_channels_last ? c : 1;
-    l.w_row = backward ? per_channel : per_filter, l.w_channel = backward ? per_filter : per_channel;
+    l.w_row = backward ? per_channel : per_filter,
+    l.w_channel = backward ? per_filter : per_channel;
     l.nruns = 0;
     for (int64_t t = 0; t < s.ntaps; ++t) {
         const ConvTap &tap = l.taps[t], &before = l.taps[t ? t - 1 : 0];
@@ -205,10 +206,9 @@ struct PackLastFilters {
             for (int64_t k = k0; k < k0 + kc;) {
                 const int64_t tap = k / l.s.channels, c = k % l.s.channels;
                 const int64_t n = gemm_min(l.s.channels - c, k0 + kc - k);
-                const T* from =
-                    w + (w0 + j) * l.w_row + l.taps[tap].w * l.w_tap + c * l.w_channel;
-                pack_sliver<T, NR>(buf + j * kc + (k - k0) * NR, from, gemm_min(NR, wn - j), l.w_row,
-                                   n, l.w_channel);
+                const T* from = w + (w0 + j) * l.w_row + l.taps[tap].w * l.w_tap + c * l.w_channel;
+                pack_sliver<T, NR>(buf + j * kc + (k - k0) * NR, from, gemm_min(NR, wn - j),
+                                   l.w_row, n, l.w_channel);
                 k += n;
             }
         return buf;
@@ -223,8 +223,8 @@ bool last_scattered(const LastProduct<T>& l, const PackLastPixels<T>& pixels,
     const Sliding<T>& s = l.s;
     const int64_t m = s.columns(), n = s.rows, k = s.steps();
     constexpr int MR = GemmTile<T>::MR;
-    T* packed = static_cast<T*>(
-        dl_scratch(size_t(packed_size<GemmTile<T>::NR>(n, k)) * sizeof(T), 1));
+    T* packed =
+        static_cast<T*>(dl_scratch(size_t(packed_size<GemmTile<T>::NR>(n, k)) * sizeof(T), 1));
     if (!packed) return false;
     const auto b = pack_all<T, GemmTile<T>::NR>(packed, filters, 0, n, k, dl_num_threads());
     const int64_t block = gemm_max(MR, gemm_min(GemmTile<T>::MC, 65536 / n / MR * MR));
@@ -269,8 +269,7 @@ void last_empty(const LastProduct<T>& l) {
 }
 
 template <class T>
-dl_status last_sliding(const dl_conv& p, const Sliding<T>& sliding, bool backward,
-                       LastRoom* room) {
+dl_status last_sliding(const dl_conv& p, const Sliding<T>& sliding, bool backward, LastRoom* room) {
     const LastProduct<T> l = last_product(p, sliding, backward, room);
     const Sliding<T>& s = l.s;
     if (s.columns() == 0 || s.rows == 0) return DL_OK;
@@ -315,8 +314,7 @@ template <class T>
 dl_status last_backward_input(const dl_conv& p) {
     LastRoom room(p);
     if (!room.ok) return DL_OUT_OF_MEMORY;
-    return each_residue<T>(
-        p, [&](const Sliding<T>& s) { return last_sliding(p, s, true, &room); });
+    return each_residue<T>(p, [&](const Sliding<T>& s) { return last_sliding(p, s, true, &room); });
 }
 
 // ---- the gradient of the weights ----------------------------------------------------------------
@@ -338,8 +336,7 @@ struct PackLastPatches {
                 const LastRun& run = l.runs[r];
                 const int64_t begin = run.first * l.s.channels;
                 const int64_t e0 = gemm_max(0, w0 + w - begin);
-                const int64_t n =
-                    gemm_min(run.taps * l.s.channels, w0 + w + count - begin) - e0;
+                const int64_t n = gemm_min(run.taps * l.s.channels, w0 + w + count - begin) - e0;
                 if (n > 0) columns(to + begin + e0 - w0 - w, run, e0, n, k0, kc);
             }
         }
@@ -379,10 +376,11 @@ dl_status last_weight(const dl_conv& p) {
         const T* src = s.src + g * s.channels;
         const GemmOut<T> out{dw + g * s.rows * length, length, 1};
         const int threads = dl_num_threads();
-        const bool done =
-            is_pointwise(p)
-                ? gemm_packed<T>(s.rows, length, steps, dy, PackStridedB<T>{src, 1, p.c}, out, threads)
-                : gemm_packed<T>(s.rows, length, steps, dy, PackLastPatches<T>{l, src}, out, threads);
+        const bool done = is_pointwise(p)
+                              ? gemm_packed<T>(s.rows, length, steps, dy,
+                                               PackStridedB<T>{src, 1, p.c}, out, threads)
+                              : gemm_packed<T>(s.rows, length, steps, dy,
+                                               PackLastPatches<T>{l, src}, out, threads);
         if (!done || (!p.w_channels_last && !reorder_weights(out.c, s.rows, s.channels, s.ntaps)))
             failed = 1;
     }
@@ -395,17 +393,20 @@ dl_status last_weight(const dl_conv& p) {
 template <dl_conv_pass pass>
 double last_gemm_seconds(const dl_conv& p) {
     const double groups = double(p.groups), k = double(p.k / p.groups), c = double(p.c / p.groups);
-    const double taps = double(conv_volume(p.kernel)), tile = DL_GEMM_NV * DL_VEC_BYTES / conv_element(p);
-    const double pixels = double(p.n) * double(conv_volume(pass == DL_CONV_BACKWARD_INPUT ? p.in : p.out));
-    const double steps = taps * (pass == DL_CONV_BACKWARD_INPUT ? k / double(conv_volume(p.stride)) : c);
+    const double taps = double(conv_volume(p.kernel)),
+                 tile = DL_GEMM_NV * DL_VEC_BYTES / conv_element(p);
+    const double pixels =
+        double(p.n) * double(conv_volume(pass == DL_CONV_BACKWARD_INPUT ? p.in : p.out));
+    const double steps =
+        taps * (pass == DL_CONV_BACKWARD_INPUT ? k / double(conv_volume(p.stride)) : c);
     const double columns = pass == DL_CONV_BACKWARD_INPUT    ? c
                            : pass == DL_CONV_BACKWARD_WEIGHT ? taps * c
                                                              : k;
     const double padded = __builtin_ceil(columns / tile) * tile;
     const double other = pass == DL_CONV_BACKWARD_WEIGHT ? k : steps;
     const double products = pixels * padded * other / (0.85 * conv_peak(p));
-    const double packing = pass == DL_CONV_BACKWARD_WEIGHT ? pixels * (padded * 0.15 + k * 0.2)
-                                                           : pixels * steps * 0.5;
+    const double packing =
+        pass == DL_CONV_BACKWARD_WEIGHT ? pixels * (padded * 0.15 + k * 0.2) : pixels * steps * 0.5;
     return groups * (products + packing * kConvCycle + 2e-6) + conv_traffic(p) / 1.5;
 }
 

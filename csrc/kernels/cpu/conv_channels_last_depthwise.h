@@ -94,8 +94,7 @@ dl_status last_depthwise_sliding(const dl_conv& p, const Sliding<T>& sliding, bo
                         to[r] = s.dst + place * channels;
                         for (int64_t t = 0; t < s.ntaps; ++t) {
                             const LastReach<T> reach = last_reach(l, s.src, at, {t, 1});
-                            from[t * R + r] =
-                                reach.lo == 0 && reach.hi > 0 ? reach.base : zeros;
+                            from[t * R + r] = reach.lo == 0 && reach.hi > 0 ? reach.base : zeros;
                         }
                     }
                     if (R == kLastTile)
@@ -204,8 +203,7 @@ dl_status last_depthwise_weight(const dl_conv& p) {
     const T* zeros = sums + parts * size;
     int failed = 0;
     parallel_for(parts, 1, [&](int64_t begin, int64_t end) {
-        const T** from =
-            static_cast<const T**>(dl_scratch(size_t(row * s.ntaps) * sizeof(T*), 1));
+        const T** from = static_cast<const T**>(dl_scratch(size_t(row * s.ntaps) * sizeof(T*), 1));
         if (!from) return __atomic_store_n(&failed, 1, __ATOMIC_RELAXED);
         for (int64_t part = begin; part < end; ++part)
             for (int64_t i = part * step; i < gemm_min(rows, (part + 1) * step); ++i)

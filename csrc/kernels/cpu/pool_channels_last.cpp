@@ -89,8 +89,7 @@ void max_pixel(const dl_pool& p, const Window w[3], const T* x, T* y, int64_t* i
         const int64_t lanes = p.channels - c < N ? p.channels - c : N;
         V best = vset1<T>(T(-__builtin_inf()));
         const bool any = w[0].begin < w[0].end && w[1].begin < w[1].end && w[2].begin < w[2].end;
-        const int64_t first =
-            any ? (w[0].begin * p.in[1] + w[1].begin) * p.in[2] + w[2].begin : 0;
+        const int64_t first = any ? (w[0].begin * p.in[1] + w[1].begin) * p.in[2] + w[2].begin : 0;
         VI at = vset1(I(first));
         each_tap(p, w, [&](int64_t i) {
             const V v = load_lanes(x + i * p.channels + c, lanes);
@@ -148,8 +147,8 @@ template <class T>
 dl_status mean_forward(const dl_pool& p, bool adaptive) {
     each_row(p, p.out, 4, [&](int64_t n, int64_t o0, int64_t o1) {
         const T* x = static_cast<const T*>(p.x) + n * volume(p.in) * p.channels;
-        T* y = static_cast<T*>(p.y) +
-               (((n * p.out[0] + o0) * p.out[1] + o1) * p.out[2]) * p.channels;
+        T* y =
+            static_cast<T*>(p.y) + (((n * p.out[0] + o0) * p.out[1] + o1) * p.out[2]) * p.channels;
         for (int64_t o2 = 0; o2 < p.out[2]; ++o2, y += p.channels) {
             const Window w[3] = {window(p, 0, o0, adaptive), window(p, 1, o1, adaptive),
                                  window(p, 2, o2, adaptive)};
@@ -181,7 +180,8 @@ template <class T>
 void spread_pixel(const dl_pool& p, const Cover c[3], bool adaptive, const T* dy, T* dx) {
     using V = typename Vec<T>::type;
     constexpr int64_t N = Vec<T>::N;
-    for (int64_t ch = 0; ch < p.channels; ch += N) store_lanes(dx + ch, V{}, p.channels - ch < N ? p.channels - ch : N);
+    for (int64_t ch = 0; ch < p.channels; ch += N)
+        store_lanes(dx + ch, V{}, p.channels - ch < N ? p.channels - ch : N);
     for (int64_t a = c[0].begin; a < c[0].end; ++a)
         for (int64_t b = c[1].begin; b < c[1].end; ++b)
             for (int64_t e = c[2].begin; e < c[2].end; ++e) {
@@ -192,8 +192,8 @@ void spread_pixel(const dl_pool& p, const Cover c[3], bool adaptive, const T* dy
                 const T* from = dy + ((a * p.out[1] + b) * p.out[2] + e) * p.channels;
                 for (int64_t ch = 0; ch < p.channels; ch += N) {
                     const int64_t lanes = p.channels - ch < N ? p.channels - ch : N;
-                    const V v = load_lanes(dx + ch, lanes) +
-                                load_lanes(from + ch, lanes) / vset1(divisor);
+                    const V v =
+                        load_lanes(dx + ch, lanes) + load_lanes(from + ch, lanes) / vset1(divisor);
                     store_lanes(dx + ch, v, lanes);
                 }
             }
@@ -219,23 +219,24 @@ dl_status scatter_add_last(const dl_pool& p) {
     constexpr int64_t kSome = 64;
     const int64_t in = volume(p.in), out = volume(p.out), blocks = (p.channels + kSome - 1) / kSome;
     int bad = 0;
-    parallel_for(p.planes * blocks, 65536 / ((in + out) * kSome + 1) + 1, [&](int64_t begin,
-                                                                            int64_t end) {
-        for (int64_t i = begin; i < end; ++i) {
-            const int64_t c0 = i % blocks * kSome, n = i / blocks;
-            const int64_t count = p.channels - c0 < kSome ? p.channels - c0 : kSome;
-            T* x = static_cast<T*>(p.x) + n * in * p.channels + c0;
-            const T* y = static_cast<const T*>(p.y) + n * out * p.channels + c0;
-            const int64_t* idx = p.indices + n * out * p.channels + c0;
-            for (int64_t j = 0; j < in; ++j) memset(x + j * p.channels, 0, size_t(count) * sizeof(T));
-            for (int64_t j = 0; j < out; ++j, y += p.channels, idx += p.channels)
-                for (int64_t c = 0; c < count; ++c) {
-                    if (uint64_t(idx[c]) >= uint64_t(in))
-                        return __atomic_store_n(&bad, 1, __ATOMIC_RELAXED);
-                    x[idx[c] * p.channels + c] += y[c];
-                }
-        }
-    });
+    parallel_for(p.planes * blocks, 65536 / ((in + out) * kSome + 1) + 1,
+                 [&](int64_t begin, int64_t end) {
+                     for (int64_t i = begin; i < end; ++i) {
+                         const int64_t c0 = i % blocks * kSome, n = i / blocks;
+                         const int64_t count = p.channels - c0 < kSome ? p.channels - c0 : kSome;
+                         T* x = static_cast<T*>(p.x) + n * in * p.channels + c0;
+                         const T* y = static_cast<const T*>(p.y) + n * out * p.channels + c0;
+                         const int64_t* idx = p.indices + n * out * p.channels + c0;
+                         for (int64_t j = 0; j < in; ++j)
+                             memset(x + j * p.channels, 0, size_t(count) * sizeof(T));
+                         for (int64_t j = 0; j < out; ++j, y += p.channels, idx += p.channels)
+                             for (int64_t c = 0; c < count; ++c) {
+                                 if (uint64_t(idx[c]) >= uint64_t(in))
+                                     return __atomic_store_n(&bad, 1, __ATOMIC_RELAXED);
+                                 x[idx[c] * p.channels + c] += y[c];
+                             }
+                     }
+                 });
     return bad ? DL_BAD_INDEX : DL_OK;
 }
 

@@ -79,9 +79,8 @@ dl_status forward(const dl_conv& p) {
                 double sum = p.bias ? static_cast<const T*>(p.bias)[k] : T(0);
                 for (int64_t c = 0; c < cg; ++c) {
                     const Plane<T> x = x_of<T>(p, n, k / kg * cg + c), w = w_of<T>(p, k, c);
-                    for_each_tap(p, o, [&](int64_t r, int64_t i) {
-                        sum += double(w[r]) * double(x[i]);
-                    });
+                    for_each_tap(p, o,
+                                 [&](int64_t r, int64_t i) { sum += double(w[r]) * double(x[i]); });
                 }
                 y[j] = T(sum);
             });
