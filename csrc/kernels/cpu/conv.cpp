@@ -21,6 +21,7 @@
 #include "kernels/cpu/conv_sliding_cost.h"
 #include "kernels/cpu/conv_weight_gemm.h"
 #include "kernels/cpu/conv_weight_patches.h"
+#include "kernels/cpu/conv_weight_rows.h"
 #include "kernels/cpu/conv_winograd.h"
 #include "kernels/cpu/conv_winograd_weight.h"
 
@@ -208,6 +209,8 @@ constexpr Algorithm kBackwardWeight[] = {
      wino_backward_weight<float, 4>, nullptr},
     {"winograd6", wino_applies, wino_backward_weight_seconds<6>, wino_error<6>,
      wino_backward_weight<float, 6>, nullptr},
+    {"rows", always, weight_rows_seconds, conv_sum_error, backward_weight<float, weight_rows>,
+     backward_weight<double, weight_rows>},
     {"implicit_gemm", always, weight_gemm_seconds, conv_sum_error,
      backward_weight<float, weight_gemm>, backward_weight<double, weight_gemm>},
 };

@@ -71,22 +71,37 @@ struct AtrousPlanes {
     }
 };
 
-// inner(q): runs the inner convolution.
+// inner(q): runs the inner convolution. Where images are independent they go a few at a time: their
+// split planes then stay in cache, in memory that the allocator keeps.
 template <class T, dl_conv_pass pass, class F>
 dl_status atrous_run(const dl_conv& p, const F& inner) {
+    constexpr int64_t kTogether = (int64_t(16) << 20) / int64_t(sizeof(T));
     dl_conv q = atrous_inner(p);
-    const AtrousPlanes x{p.n, p.c, p.in, q.in, p.dilation}, y{p.n, p.k, p.out, q.out, p.dilation};
-    const int64_t size = gemm_round_up(q.n * q.c * conv_volume(q.in), 16);
+    const int64_t parts = p.dilation[1] * p.dilation[2];
+    const int64_t x_image = parts * q.c * conv_volume(q.in);
+    const int64_t y_image = parts * q.k * conv_volume(q.out);
+    const int64_t images = pass == DL_CONV_BACKWARD_WEIGHT
+                               ? p.n
+                               : gemm_min(p.n, gemm_max(1, kTogether / (x_image + y_image)));
     // The inner convolution claims every slot of scratch memory, so the planes live elsewhere.
-    T* memory = static_cast<T*>(
-        __builtin_malloc(size_t(size + q.n * q.k * conv_volume(q.out)) * sizeof(T)));
+    const int64_t size = gemm_round_up(images * x_image, 16);
+    T* memory = static_cast<T*>(__builtin_malloc(size_t(size + images * y_image) * sizeof(T)));
     if (!memory) return DL_OUT_OF_MEMORY;
     q.x = memory, q.y = memory + size;
-    if (pass != DL_CONV_BACKWARD_INPUT) x.split(static_cast<const T*>(p.x), memory);
-    if (pass != DL_CONV_FORWARD) y.split(static_cast<const T*>(p.y), memory + size);
-    const dl_status status = inner(q);
-    if (status == DL_OK && pass == DL_CONV_FORWARD) y.join(static_cast<T*>(p.y), memory + size);
-    if (status == DL_OK && pass == DL_CONV_BACKWARD_INPUT) x.join(static_cast<T*>(p.x), memory);
+    T *x = static_cast<T*>(p.x), *y = static_cast<T*>(p.y);
+    dl_status status = DL_OK;
+    for (int64_t n = 0; n < p.n && status == DL_OK; n += images) {
+        const int64_t count = gemm_min(images, p.n - n);
+        const AtrousPlanes px{count, p.c, p.in, q.in, p.dilation};
+        const AtrousPlanes py{count, p.k, p.out, q.out, p.dilation};
+        T *xn = x + n * p.c * conv_volume(p.in), *yn = y + n * p.k * conv_volume(p.out);
+        q.n = count * parts;
+        if (pass != DL_CONV_BACKWARD_INPUT) px.split(xn, memory);
+        if (pass != DL_CONV_FORWARD) py.split(yn, memory + size);
+        status = inner(q);
+        if (status == DL_OK && pass == DL_CONV_FORWARD) py.join(yn, memory + size);
+        if (status == DL_OK && pass == DL_CONV_BACKWARD_INPUT) px.join(xn, memory);
+    }
     __builtin_free(memory);
     return status;
 }

@@ -44,6 +44,21 @@ DL_INLINE double conv_w_size(const dl_conv& p) {
 DL_INLINE double conv_traffic(const dl_conv& p) {
     return (conv_x_size(p) + conv_y_size(p) + conv_w_size(p)) * conv_element(p) / kConvBandwidth;
 }
+// The share of the products whose input is not in the padding.
+DL_INLINE double conv_inside(const dl_conv& p) {
+    double share = 1;
+    for (int d = 0; d < 3; ++d) {
+        double inside = 0;
+        for (int64_t r = 0; r < p.kernel[d]; ++r) {
+            const int64_t off = r * p.dilation[d] - p.pad_lo[d];  // of output 0
+            const int64_t lo = gemm_max(0, -floor_div(off, p.stride[d]));
+            const int64_t hi = gemm_min(p.out[d], floor_div(p.in[d] - 1 - off, p.stride[d]) + 1);
+            inside += double(gemm_max(0, hi - lo));
+        }
+        share *= inside / double(gemm_max(1, p.kernel[d] * p.out[d]));
+    }
+    return share;
+}
 // Length of the sums that a pass makes.
 DL_INLINE double conv_terms(const dl_conv& p, dl_conv_pass pass) {
     const double taps = double(conv_volume(p.kernel));
@@ -88,6 +103,27 @@ inline double weight_pointwise_seconds(const dl_conv& p) {
     const double stretches = __builtin_ceil(double(p.n) * plane / stretch);
     const double cycles = tiles * (steps * step * 0.95 + stretches * 3.5 * sums);
     return double(p.groups) * cycles / 3.7e9 + conv_traffic(p) / 6;
+}
+// Without patches: filters as lanes, a few channels at a time.
+inline double weight_rows_seconds(const dl_conv& p) {
+    const double lanes = DL_VEC_BYTES / conv_element(p), filters = double(p.k / p.groups);
+    const double width = filters > lanes ? 2 * lanes : lanes, in = double(p.c / p.groups);
+    const double slivers = __builtin_ceil(filters / width), most = DL_GEMM_MR;
+    const double cgroups = __builtin_ceil(in / most), channels = in / cgroups;
+    const double rows = double(p.n * p.out[0] * p.out[1]), taps = double(conv_volume(p.kernel));
+    // Cycles of a step: products, their latency, loads.
+    const double vectors = width / lanes, ports = DL_VEC_BYTES > 16 ? 2 : 1;
+    const double step = __builtin_fmax(vectors * channels / ports,
+                                       __builtin_fmax(4.0, (channels + 2 * vectors) / 2));
+    const double runs = cgroups * slivers * taps * rows * conv_inside(p);
+    const double few = in < 6 ? 1.5 : 1;  // little to do for each load
+    const double cycles = runs * (double(p.out[2]) * step * 1.03 + 8) * few +
+                          slivers * width * rows * double(p.out[2]) * 0.5 +
+                          in * taps * filters * 0.7;
+    // dy is read again for each group of channels, which costs most when no cache holds it.
+    const double dy = conv_y_size(p) * conv_element(p);
+    const double again = cgroups * dy * (1 / 600e9 + (dy > 16e6 ? 1 / 40e9 : 0));
+    return double(p.groups) * cycles * kConvCycle + again + conv_traffic(p) / 4;
 }
 // A vector of sums per tap, and its reduction in the end.
 inline double weight_depthwise_seconds(const dl_conv& p) {
