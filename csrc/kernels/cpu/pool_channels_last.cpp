@@ -105,7 +105,8 @@ void max_pixel(const dl_pool& p, const Window w[3], const T* x, T* y, int64_t* i
 
 template <class T>
 dl_status max_last(const dl_pool& p, bool adaptive) {
-    each_row(p, p.out, 8, [&](int64_t n, int64_t o0, int64_t o1) {
+    const int64_t taps = adaptive ? volume(p.in) / volume(p.out) + 1 : volume(p.kernel);
+    each_row(p, p.out, 2 * taps, [&](int64_t n, int64_t o0, int64_t o1) {
         const T* x = static_cast<const T*>(p.x) + n * volume(p.in) * p.channels;
         int64_t at = (((n * p.out[0] + o0) * p.out[1] + o1) * p.out[2]) * p.channels;
         for (int64_t o2 = 0; o2 < p.out[2]; ++o2, at += p.channels) {
@@ -125,27 +126,41 @@ T mean_divisor(const dl_pool& p, const Window w[3]) {
 // Windows of more taps are summed in parts of this many rows, so that no sum of T grows long.
 constexpr int64_t kMeanPart = 64;
 
-template <class T>
-void mean_pixel(const dl_pool& p, const Window w[3], T divisor, const T* x, T* y) {
-    using V = typename Vec<T>::type;
+// V vectors of channels, of which the last has `lanes` lanes.
+template <class T, int V>
+void mean_vectors(const dl_pool& p, const Window w[3], T divisor, const T* x, T* y, int64_t lanes) {
+    typedef typename Vec<T>::type vec;
     constexpr int64_t N = Vec<T>::N;
-    for (int64_t c = 0; c < p.channels; c += N) {
-        const int64_t lanes = p.channels - c < N ? p.channels - c : N;
-        V total = {}, sum = {};
-        int64_t count = 0;
-        each_tap(p, w, [&](int64_t i) {
-            sum += load_lanes(x + i * p.channels + c, lanes);
-            if (++count == kMeanPart) total += sum, sum = V{}, count = 0;
-        });
-        // A window that meets only padding has sum 0 and maybe size 0.
-        total += sum;
-        store_lanes(y + c, divisor == T(0) ? V{} : total / vset1(divisor), lanes);
+    const auto count_of = [&](int v) { return v + 1 < V ? N : lanes; };
+    vec total[V] = {}, sum[V] = {};
+    int64_t count = 0;
+    each_tap(p, w, [&](int64_t i) {
+#pragma GCC unroll 4
+        for (int v = 0; v < V; ++v) sum[v] += load_lanes(x + i * p.channels + v * N, count_of(v));
+        if (++count < kMeanPart) return;
+        for (int v = 0; v < V; ++v) total[v] += sum[v], sum[v] = vec{};
+        count = 0;
+    });
+    // A window that meets only padding has sum 0 and maybe size 0.
+    for (int v = 0; v < V; ++v) {
+        const vec all = total[v] + sum[v];
+        store_lanes(y + v * N, divisor == T(0) ? vec{} : all / vset1(divisor), count_of(v));
     }
 }
 
 template <class T>
+void mean_pixel(const dl_pool& p, const Window w[3], T divisor, const T* x, T* y) {
+    constexpr int64_t N = Vec<T>::N;
+    int64_t c = 0;
+    for (; c + 4 * N <= p.channels; c += 4 * N) mean_vectors<T, 4>(p, w, divisor, x + c, y + c, N);
+    for (; c < p.channels; c += N)
+        mean_vectors<T, 1>(p, w, divisor, x + c, y + c, p.channels - c < N ? p.channels - c : N);
+}
+
+template <class T>
 dl_status mean_forward(const dl_pool& p, bool adaptive) {
-    each_row(p, p.out, 4, [&](int64_t n, int64_t o0, int64_t o1) {
+    const int64_t taps = adaptive ? volume(p.in) / volume(p.out) + 1 : volume(p.kernel);
+    each_row(p, p.out, taps, [&](int64_t n, int64_t o0, int64_t o1) {
         const T* x = static_cast<const T*>(p.x) + n * volume(p.in) * p.channels;
         T* y =
             static_cast<T*>(p.y) + (((n * p.out[0] + o0) * p.out[1] + o1) * p.out[2]) * p.channels;
