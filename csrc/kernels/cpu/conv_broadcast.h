@@ -8,6 +8,7 @@
 #include "kernels/cpu/conv_sliding.h"
 #include "kernels/cpu/lanes.h"
 #include "kernels/cpu/planes.h"
+#include "kernels/cpu/static_size.h"
 
 namespace {
 
@@ -63,11 +64,11 @@ void broadcast_micro(int64_t steps, const BroadcastStep* at, const T* a, const T
 template <class T>
 using BroadcastMicro = void (*)(int64_t, const BroadcastStep*, const T*, const T*, T*, const T*);
 
-template <class T, int V, int R = 1>
+template <class T, int V>
 BroadcastMicro<T> broadcast_micro_of(int64_t positions) {
-    if constexpr (R < BroadcastTile<T>::R)
-        if (positions > R) return broadcast_micro_of<T, V, R + 1>(positions);
-    return broadcast_micro<T, R, V>;
+    return with_size<BroadcastTile<T>::R>(positions, [](auto r) -> BroadcastMicro<T> {
+        return broadcast_micro<T, decltype(r)::value, V>;
+    });
 }
 
 // ---- weights -----------------------------------------------------------------------------------

@@ -96,7 +96,7 @@ DL_INLINE void direct_sum(const DirectSteps<T>& steps, const T* const* from, con
 #pragma GCC unroll 8
         for (int u = 0; u < U; ++u) {
             vec v = vload(from[u] + steps.at[t]);
-            if constexpr (M < 4) v = vkeep(v);  // with 4 filters there is no register left for it
+            if constexpr (M < 4) v = vhold(v);  // with 4 filters there is no register left for it
 #pragma GCC unroll 4
             for (int m = 0; m < M; ++m) acc[m][u] += wm[m] * v;
         }
@@ -259,7 +259,7 @@ void tap_gradients(const Sliding<T>& s, const PaddedPlanes<T>& padded, const T* 
         for (int64_t o1 = 0; o1 < s.grid[1]; ++o1, dy += ld) {
             const T* row = x + padded.at(s, o0, o1);
             for (int64_t o = 0; o < ld; o += N) {
-                const auto g = vkeep(vload(dy + o));
+                const auto g = vhold(vload(dy + o));
 #pragma GCC unroll 4
                 for (int k = 0; k < K; ++k) acc[k] += g * vload(row + at[k] + o);
             }

@@ -7,6 +7,7 @@
 #include "kernels/cpu/conv_sliding.h"
 #include "kernels/cpu/gemm_tile.h"
 #include "kernels/cpu/parallel.h"
+#include "kernels/cpu/static_size.h"
 
 namespace {
 
@@ -134,17 +135,13 @@ void point_micro(const PointStep<T>& t) {
 template <class T>
 using PointMicro = void (*)(const PointStep<T>&);
 
-template <class T, int V, int R = 1>
-PointMicro<T> point_micro_of(int64_t rows) {
-    if constexpr (R < PointTile<T>::R)
-        if (rows > R) return point_micro_of<T, V, R + 1>(rows);
-    return point_micro<T, R, V>;
-}
-template <class T, int V = 1>
+template <class T>
 PointMicro<T> point_micro_of(int64_t rows, int64_t vectors) {
-    if constexpr (V < PointTile<T>::V)
-        if (vectors > V) return point_micro_of<T, V + 1>(rows, vectors);
-    return point_micro_of<T, V>(rows);
+    return with_size<PointTile<T>::R>(rows, [&](auto r) {
+        return with_size<PointTile<T>::V>(vectors, [](auto v) -> PointMicro<T> {
+            return point_micro<T, decltype(r)::value, decltype(v)::value>;
+        });
+    });
 }
 
 // The first row of a group of rows that share them evenly: groups differ by one row at most.

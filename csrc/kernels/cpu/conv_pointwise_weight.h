@@ -6,6 +6,7 @@
 #pragma once
 #include "kernels/cpu/conv_pointwise.h"
 #include "kernels/cpu/lanes.h"
+#include "kernels/cpu/static_size.h"
 
 namespace {
 
@@ -158,17 +159,13 @@ void plane_micro(const PlaneStep<T>& t) {
 template <class T>
 using PlaneMicro = void (*)(const PlaneStep<T>&);
 
-template <class T, int A, int B = 1>
-PlaneMicro<T> plane_micro_of(int64_t columns) {
-    if constexpr (B < PlaneTile<T>::B)
-        if (columns > B) return plane_micro_of<T, A, B + 1>(columns);
-    return plane_micro<T, A, B>;
-}
-template <class T, int A = 1>
+template <class T>
 PlaneMicro<T> plane_micro_of(int64_t rows, int64_t columns) {
-    if constexpr (A < PlaneTile<T>::A)
-        if (rows > A) return plane_micro_of<T, A + 1>(rows, columns);
-    return plane_micro_of<T, A>(columns);
+    return with_size<PlaneTile<T>::A>(rows, [&](auto a) {
+        return with_size<PlaneTile<T>::B>(columns, [](auto b) -> PlaneMicro<T> {
+            return plane_micro<T, decltype(a)::value, decltype(b)::value>;
+        });
+    });
 }
 
 // ---- blocks --------------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ void dot_tile(const T* dy, int64_t plane, const T* x, int64_t step, int64_t vect
         for (int u = 0; u < U; ++u) xs[u] = vload(x + u * step);
 #pragma GCC unroll 8
         for (int k = 0; k < K; ++k) {
-            const vec g = vkeep(vload(dy + k * plane));
+            const vec g = vhold(vload(dy + k * plane));
 #pragma GCC unroll 3
             for (int u = 0; u < U; ++u) acc[u][k] += g * xs[u];
         }

@@ -10,6 +10,7 @@
 #include "kernels/cpu/conv_sliding.h"
 #include "kernels/cpu/conv_weight_gemm.h"
 #include "kernels/cpu/lanes.h"
+#include "kernels/cpu/static_size.h"
 
 namespace {
 
@@ -63,11 +64,10 @@ void weight_micro(const WeightRun* run, const WeightRun* end, int64_t mul, const
 template <class T>
 using WeightMicro = void (*)(const WeightRun*, const WeightRun*, int64_t, const T*, int64_t,
                              const T*, T*, int64_t, bool);
-template <class T, int V, int R = 1>
+template <class T, int V>
 WeightMicro<T> weight_micro_of(int64_t channels) {
-    if constexpr (R < GemmTile<T>::MR)
-        if (channels > R) return weight_micro_of<T, V, R + 1>(channels);
-    return weight_micro<T, R, V>;
+    return with_size<GemmTile<T>::MR>(
+        channels, [](auto r) -> WeightMicro<T> { return weight_micro<T, decltype(r)::value, V>; });
 }
 
 // The runs of outputs [k0, k0 + kc) under a tap, outputs of all images counted; their number.

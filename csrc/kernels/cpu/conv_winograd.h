@@ -18,6 +18,7 @@
 #pragma once
 #include "kernels/cpu/conv_cost.h"
 #include "kernels/cpu/conv_winograd_tiles.h"
+#include "kernels/cpu/static_size.h"
 
 namespace {
 
@@ -141,26 +142,13 @@ template <class T>
 using WinoMicro = void (*)(int64_t, const T*, const T*, T*, int64_t, int64_t, bool);
 
 // For 2, 4, ..., MR rows, whichever holds `rows`.
-constexpr int wino_rows(int rows, int most) { return rows < most ? rows : most; }
 template <class T, int V>
 WinoMicro<T> wino_micro_of(int64_t rows) {
     constexpr int MR = GemmTile<T>::MR;
-    switch ((rows + 1) / 2) {
-        case 1:
-            return wino_micro<T, 2, V>;
-        case 2:
-            return wino_micro<T, 4, V>;
-        case 3:
-            return wino_micro<T, wino_rows(6, MR), V>;
-        case 4:
-            return wino_micro<T, wino_rows(8, MR), V>;
-        case 5:
-            return wino_micro<T, wino_rows(10, MR), V>;
-        case 6:
-            return wino_micro<T, wino_rows(12, MR), V>;
-        default:
-            return wino_micro<T, wino_rows(14, MR), V>;
-    }
+    return with_size<(MR + 1) / 2>((rows + 1) / 2, [](auto pairs) -> WinoMicro<T> {
+        constexpr int R = 2 * decltype(pairs)::value;
+        return wino_micro<T, (R < MR ? R : MR), V>;
+    });
 }
 
 // Rows [k, k + NR) of the result for tiles [first, last) of a stretch (first a multiple of block):

@@ -7,6 +7,18 @@
 
 namespace {
 
+// Integers as wide as a T: a lane's position.
+template <class T>
+struct LaneInt;
+template <>
+struct LaneInt<float> {
+    typedef int32_t type;
+};
+template <>
+struct LaneInt<double> {
+    typedef int64_t type;
+};
+
 #if DL_VEC_BYTES == 64 && defined(__AVX512F__)
 template <class T>
 struct LaneMask {
@@ -20,8 +32,8 @@ struct LaneMask {
 };
 #endif
 
-// v, in a register from here on: of a vector that several products share the compiler likes to make
-// an operand in memory of each, and a vector that crosses a line of the cache takes two accesses.
+// v, in a register from here on: compilers like to load a vector that several products share again for
+// each of them, which costs as many loads as products, and two where it crosses a line of the cache.
 template <class V>
 DL_INLINE V vhold(V v) {
 #if defined(__x86_64__)
@@ -83,18 +95,6 @@ DL_INLINE void vstore_mask(T* p, typename Vec<T>::type v, const LaneMask<T>& m) 
     for (int i = 0; i < Vec<T>::N; ++i)
         if (m.lanes[i]) p[i] = v[i];
 #endif
-}
-
-// Keeps a vector in a register from here on. Compilers like to load it again for every use instead,
-// which costs as many loads as products where a tile multiplies each vector by several others.
-template <class V>
-DL_INLINE V vkeep(V v) {
-#if defined(__x86_64__)
-    asm("" : "+v"(v));
-#elif defined(__aarch64__)
-    asm("" : "+w"(v));
-#endif
-    return v;
 }
 
 // The even and the odd lanes of two vectors, joined; and the way back: lo's and hi's lanes in turn.

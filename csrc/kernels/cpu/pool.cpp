@@ -2,6 +2,7 @@
 // pattern of contiguous vector loads, whatever the stride, the padding and the dilation.
 #include "kernels/pool.h"
 
+#include "kernels/cpu/lanes.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/cpu/planes.h"
 #include "kernels/parallel.h"
@@ -20,17 +21,6 @@ dl_status pool_avg_last(const dl_pool& p, bool adaptive, bool backward);
 dl_status pool_scatter_add_last(const dl_pool& p);
 
 namespace {
-
-template <class T>
-struct LaneInt;
-template <>
-struct LaneInt<float> {
-    typedef int32_t type;
-};
-template <>
-struct LaneInt<double> {
-    typedef int64_t type;
-};
 
 constexpr int kRowsSlot = 0, kColumnsSlot = 1, kTapsSlot = 2;
 

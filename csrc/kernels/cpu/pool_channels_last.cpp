@@ -1,7 +1,7 @@
 // Pooling with the channels of a pixel side by side: vectors of channels, window by window. Windows of
 // equal size and adaptive ones differ only in where they begin and end.
+#include "kernels/cpu/lanes.h"
 #include "kernels/cpu/parallel.h"
-#include "kernels/cpu/simd.h"
 #include "kernels/pool.h"
 
 namespace deeplite::cpu::DL_ISA {
@@ -11,17 +11,6 @@ dl_status pool_avg_last(const dl_pool& p, bool adaptive, bool backward);
 dl_status pool_scatter_add_last(const dl_pool& p);
 
 namespace {
-
-template <class T>
-struct LaneInt;
-template <>
-struct LaneInt<float> {
-    typedef int32_t type;
-};
-template <>
-struct LaneInt<double> {
-    typedef int64_t type;
-};
 
 int64_t volume(const int64_t s[3]) { return s[0] * s[1] * s[2]; }
 

@@ -4,8 +4,8 @@
 // Rows are combined as whole vectors. Along the columns a vector of neighbouring outputs reads
 // inputs that lie close together: one or two vectors of them are loaded and permuted. Where rows
 // become more, columns go first (each input row once), else rows do.
+#include "kernels/cpu/lanes.h"
 #include "kernels/cpu/parallel.h"
-#include "kernels/cpu/simd.h"
 #include "kernels/pool.h"
 
 namespace deeplite::cpu::DL_ISA {
@@ -16,17 +16,6 @@ namespace {
 
 constexpr int kPlanSlot = 0, kRowsSlot = 1;
 constexpr int64_t kBandWork = 65536;  // outputs worth a task
-
-template <class T>
-struct LaneInt;
-template <>
-struct LaneInt<float> {
-    typedef int32_t type;
-};
-template <>
-struct LaneInt<double> {
-    typedef int64_t type;
-};
 
 // The taps of one vector of output columns: tap k of lane l reads input base + index[k][l]; lanes
 // with fewer taps than the others have -1 there.
