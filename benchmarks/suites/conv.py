@@ -75,11 +75,11 @@ def make(layer: ConvLayer, batch: int, which: str, last: bool, library: Library)
 
 def terms(layer: ConvLayer, batch: int, which: str) -> int:
     """Length of the sums of one pass."""
-    window = int(np.prod(layer.kernel)) // layer.groups
+    window = int(np.prod(layer.kernel))
     if which == "weight gradient":
         return batch * int(np.prod(layer.size if layer.transposed else layer.output))
     forward = (which == "forward") != layer.transposed
-    return max(1, (layer.channels if forward else layer.filters) * window)
+    return (layer.channels if forward else layer.filters) * window // layer.groups
 
 
 def work(layer: ConvLayer, batch: int, which: str) -> Work:
