@@ -75,6 +75,7 @@ double broadcast_seconds(const dl_conv& p, bool backward) {
                                       : 0));
     cycles += c.weights() * (c.straight ? 0.5 : c.taps == 1 ? 0.3 : 0.8);
     if (!flat) cycles += c.inputs * (c.taps == 1 || c.mul == 1 ? 0.4 : c.mul > 4 ? 3 : 0.7);
+    if (p.groups > 1 && c.mul > 1) cycles *= 2.2;  // measured on ResNeXt: short sums, split rows
     return c.repeats * cycles / kConvHertz + conv_traffic(p) / 4;
 }
 
@@ -137,6 +138,8 @@ double patches_seconds(const dl_conv& p) {
     const double step = __builtin_fmax(rows * 1.06 / kConvPorts, 2) + 2.5;
     double cycles = c.groups * vectors * (c.steps() * step + rows * 1.5);
     cycles += c.weights() * 0.5 + c.inputs * 0.3;
+    // A patch serves the filters of its group alone: laying it out weighs more with few of them.
+    if (p.groups > 1) cycles *= 2.4;
     return cycles / kConvHertz + conv_traffic(p) / 4;
 }
 
