@@ -10,12 +10,12 @@ import numpy as np
 
 from ..._torch_file import numpy_names
 from ..._unpickle import loads
-from .vision import Function, VisionDataset, find_file, read_checked, refuse_download
+from .vision import Function, SplitDataset, find_file, read_checked, refuse_download
 
 _PIXELS = 3 * 32 * 32
 
 
-class CIFAR10(VisionDataset):
+class CIFAR10(SplitDataset):
     """60,000 colour pictures of 32 x 32 in ten classes (Krizhevsky, "Learning multiple layers of
     features from tiny images", 2009): 50,000 to train on, 10,000 to test.
 
@@ -77,8 +77,7 @@ class CIFAR10(VisionDataset):
         self.classes = self._class_names()
         self.data = np.ascontiguousarray(np.concatenate(pictures).transpose(0, 2, 3, 1))
         found = np.concatenate(labels)
-        if len(found) and (found.min() < 0 or found.max() >= len(self.classes)):
-            raise RuntimeError(f"{name}: a label lies outside of the {len(self.classes)} classes")
+        self._check_labels(found)
         self.targets = found.tolist()
 
     def _class_names(self) -> list[str]:
@@ -112,18 +111,11 @@ class CIFAR10(VisionDataset):
         labels = rows[:, self.label_bytes[-1]].astype(np.int64)
         return rows[:, len(self.label_bytes) :].reshape(-1, 3, 32, 32), labels
 
-    @property
-    def class_to_idx(self) -> dict[str, int]:
-        return {name: i for i, name in enumerate(self.classes)}
-
     def __len__(self) -> int:
         return len(self.data)
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
         return self._sample(self.data[index], self.targets[index])
-
-    def extra_repr(self) -> str:
-        return f"Split: {'Train' if self.train else 'Test'}"
 
 
 class CIFAR100(CIFAR10):

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 import deeplite
 from deeplite import Tensor
 
-from .vision import Function, VisionDataset
+from .vision import Function, SplitDataset
 
 
-class DigitsDataset(VisionDataset):
+class DigitsDataset(SplitDataset):
     """1,797 handwritten digits, gray pictures of 8 x 8 (Alpaydin and Kaynak, 1998), from
     scikit-learn.
 
@@ -56,16 +54,3 @@ class DigitsDataset(VisionDataset):
         self._labels = bunch.target[which].astype(np.int64)
         self.data: Tensor = deeplite.from_numpy(self._images)
         self.targets: Tensor = deeplite.from_numpy(self._labels)
-
-    @property
-    def class_to_idx(self) -> dict[str, int]:
-        return {name: i for i, name in enumerate(self.classes)}
-
-    def __len__(self) -> int:
-        return len(self._labels)
-
-    def __getitem__(self, index: int) -> tuple[Any, Any]:
-        return self._sample(self._images[index], int(self._labels[index]))
-
-    def extra_repr(self) -> str:
-        return f"Split: {'Train' if self.train else 'Test'}"

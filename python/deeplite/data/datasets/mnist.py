@@ -15,7 +15,7 @@ import numpy as np
 import deeplite
 from deeplite import Tensor
 
-from .vision import Function, VisionDataset, find_file, read_checked, refuse_download
+from .vision import Function, SplitDataset, find_file, read_checked, refuse_download
 
 _TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
@@ -56,7 +56,7 @@ def read_idx(path: str | os.PathLike[str], md5: str | None = None) -> np.ndarray
     return array.astype(dtype.newbyteorder("="))
 
 
-class MNIST(VisionDataset):
+class MNIST(SplitDataset):
     """The handwritten digits of LeCun, Cortes and Burges: 60,000 to train on, 10,000 to test;
     gray pictures of 28 x 28.
 
@@ -105,8 +105,7 @@ class MNIST(VisionDataset):
                 f"{name}: {images.dtype} pictures {images.shape} and labels {labels.shape} do not "
                 "belong together"
             )
-        if len(labels) and (labels.min() < 0 or labels.max() >= len(self.classes)):
-            raise RuntimeError(f"{name}: a label lies outside of the {len(self.classes)} classes")
+        self._check_labels(labels)
         self.data: Tensor = deeplite.from_numpy(images)
         self.targets: Tensor = deeplite.from_numpy(labels.astype(np.int64))
         self._images, self._labels = images, labels
@@ -116,19 +115,6 @@ class MNIST(VisionDataset):
         name = type(self).__name__
         path = find_file(name, self.root, folders, (stem, f"{stem}.gz"), self.source)
         return read_idx(path, self.md5[stem] if check and path.suffix == ".gz" else None)
-
-    @property
-    def class_to_idx(self) -> dict[str, int]:
-        return {name: i for i, name in enumerate(self.classes)}
-
-    def __len__(self) -> int:
-        return len(self._labels)
-
-    def __getitem__(self, index: int) -> tuple[Any, Any]:
-        return self._sample(self._images[index], int(self._labels[index]))
-
-    def extra_repr(self) -> str:
-        return f"Split: {'Train' if self.train else 'Test'}"
 
 
 class FashionMNIST(MNIST):

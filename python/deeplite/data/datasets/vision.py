@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..dataset import Dataset
 
 Function = Callable[[Any], Any]
@@ -60,6 +62,34 @@ class VisionDataset(Dataset[tuple[Any, Any]]):
             if (function := getattr(self, name)) is not None:
                 lines.append(f"    {name}: {function!r}")
         return "\n".join(lines)
+
+
+class SplitDataset(VisionDataset):
+    """One part, train or test, of pictures in named classes, held in memory."""
+
+    classes: list[str]
+    train: bool
+    _images: np.ndarray
+    _labels: np.ndarray
+
+    @property
+    def class_to_idx(self) -> dict[str, int]:
+        return {name: i for i, name in enumerate(self.classes)}
+
+    def __len__(self) -> int:
+        return len(self._labels)
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        return self._sample(self._images[index], int(self._labels[index]))
+
+    def extra_repr(self) -> str:
+        return f"Split: {'Train' if self.train else 'Test'}"
+
+    def _check_labels(self, labels: np.ndarray) -> None:
+        if len(labels) and (labels.min() < 0 or labels.max() >= len(self.classes)):
+            raise RuntimeError(
+                f"{type(self).__name__}: a label lies outside of the {len(self.classes)} classes"
+            )
 
 
 def find_file(
