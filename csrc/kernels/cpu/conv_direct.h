@@ -7,6 +7,7 @@
 #include "kernels/cpu/conv_sliding.h"
 #include "kernels/cpu/lanes.h"
 #include "kernels/cpu/planes.h"
+#include "kernels/cpu/static_size.h"
 
 namespace {
 
@@ -60,10 +61,16 @@ struct PaddedPlanes {
     int64_t shift;
 };
 
-// Filters of a block, and vectors at once for M of them: as many sums as the registers hold.
-constexpr int kDirectFilters = 4;
+// Filters of a block, and vectors at once for M of them: as many sums as the registers hold beside the
+// smaller side of the tile and one of the larger.
+constexpr int kDirectFilters = DL_VEC_BYTES == 64 ? 8 : 4;
 constexpr int direct_vectors(int m) {
-    return DL_VEC_BYTES == 64   ? (m == 1 ? 8 : 7)
+    return DL_VEC_BYTES == 64   ? (m == 1   ? 8
+                                   : m <= 3 ? 7
+                                   : m == 4 ? 6
+                                   : m == 5 ? 5
+                                   : m == 6 ? 4
+                                            : 3)
            : m == 1             ? 8
            : m == 2             ? 4
            : DL_VEC_BYTES == 32 ? 3
@@ -78,33 +85,63 @@ struct DirectSteps {
     const T* w;
 };
 
-// out[m][u] = bias[m] + sum over steps, for the U vectors at from[u].
+// acc[m][u] += w[m] * the vector at from[u] + at. Each load serves its whole row or column of the tile:
+// left to itself the compiler repeats loads for each product, and many of these cross a line.
+template <class T, int M, int U>
+DL_INLINE void direct_step(const T* const* from, int64_t at, const T* w,
+                           typename Vec<T>::type (&acc)[M][U]) {
+    typedef typename Vec<T>::type vec;
+    if constexpr (M <= U) {
+        vec wm[M];
+#pragma GCC unroll 8
+        for (int m = 0; m < M; ++m) wm[m] = vset1<T>(w[m]);
+#pragma GCC unroll 8
+        for (int u = 0; u < U; ++u) {
+            const vec v = vhold(vload(from[u] + at));
+#pragma GCC unroll 8
+            for (int m = 0; m < M; ++m) acc[m][u] += wm[m] * v;
+        }
+    } else {
+        vec v[U];
+#pragma GCC unroll 8
+        for (int u = 0; u < U; ++u) v[u] = vhold(vload(from[u] + at));
+#pragma GCC unroll 8
+        for (int m = 0; m < M; ++m) {
+            const vec wm = vhold(vset1<T>(w[m]));
+#pragma GCC unroll 8
+            for (int u = 0; u < U; ++u) acc[m][u] += wm * v[u];
+        }
+    }
+}
+
+// acc[m][u] = bias[m] + sum over steps, for the U vectors at from[u]. The places of the results, `plane`
+// apart from filter to filter, are asked for meanwhile, a filter a step.
 template <class T, int M, int U>
 DL_INLINE void direct_sum(const DirectSteps<T>& steps, const T* const* from, const T* bias,
-                          typename Vec<T>::type (&out)[M][U]) {
-    typedef typename Vec<T>::type vec;
-    vec acc[M][U];
-#pragma GCC unroll 4
+                          T* const* to, int64_t plane, typename Vec<T>::type (&acc)[M][U]) {
+#pragma GCC unroll 8
     for (int m = 0; m < M; ++m)
 #pragma GCC unroll 8
         for (int u = 0; u < U; ++u) acc[m][u] = vset1<T>(bias[m]);
     const T* w = steps.w;
-    for (int64_t t = 0; t < steps.count; ++t, w += M) {
-        vec wm[M];
-#pragma GCC unroll 4
-        for (int m = 0; m < M; ++m) wm[m] = vset1<T>(w[m]);
+    int64_t t = 0, ahead = U * Vec<T>::N;
+    for (const int64_t first = gemm_min(M, steps.count); t < first; ++t, w += M, ahead += plane) {
 #pragma GCC unroll 8
-        for (int u = 0; u < U; ++u) {
-            vec v = vload(from[u] + steps.at[t]);
-            if constexpr (M < 4) v = vhold(v);  // with 4 filters there is no register left for it
-#pragma GCC unroll 4
-            for (int m = 0; m < M; ++m) acc[m][u] += wm[m] * v;
-        }
+        for (int u = 0; u < U; ++u) __builtin_prefetch(to[u] + ahead, 1);
+        direct_step<T, M, U>(from, steps.at[t], w, acc);
     }
-#pragma GCC unroll 4
-    for (int m = 0; m < M; ++m)
-#pragma GCC unroll 8
-        for (int u = 0; u < U; ++u) out[m][u] = acc[m][u];
+    for (; t < steps.count; ++t, w += M) direct_step<T, M, U>(from, steps.at[t], w, acc);
+}
+
+// Puts a vector of results, of which `left` count, into places `step` apart.
+template <class T>
+DL_INLINE void direct_put(T* to, typename Vec<T>::type v, int64_t left, int64_t step) {
+    if (step == 1)
+        vstore_n(to, v, left);
+    else if (step == 2)
+        vstore_pairs(to, v, left);
+    else
+        put_every(to, reinterpret_cast<const T*>(&v), left, step);
 }
 
 // What one task works on: rows [row0, row1) of slab `slab` (image and depth) of a group.
@@ -112,71 +149,82 @@ struct DirectBand {
     int64_t group, slab, row0, row1;
 };
 
-// M filters of a band, the first of which goes to dst. A row's last vector may run over into the
-// next row of the band, which is written later.
+// A vector of a band: where its inputs begin, where its results go from the first row's place on, and
+// how many of these count. A row's last vector may run over into the next row, which is written later.
+struct DirectPlace {
+    int64_t from, to, left;
+};
+
+// Lists the vectors of `band_rows` rows, and returns how many they are.
+template <class T>
+int64_t direct_places(const Sliding<T>& s, const SlidingRows<T>& rows, int64_t band_rows,
+                      DirectPlace* list) {
+    constexpr int64_t N = Vec<T>::N;
+    const int64_t step = s.out_mul[1] * s.out[2], end = (band_rows - 1) * step + s.grid[2];
+    const bool dense = s.out_mul[1] == 1 && s.out_mul[2] == 1;
+    int64_t count = 0;
+    for (int64_t r = 0; r < band_rows; ++r)
+        for (int64_t o = 0; o < s.grid[2]; o += N) {
+            const int64_t to = r * step + o * s.out_mul[2], left = gemm_min(N, s.grid[2] - o);
+            list[count++] = {r * rows.row_step * rows.cells + o, to,
+                             dense && to + N <= end ? N : left};
+        }
+    return count;
+}
+
+// M filters of the vectors at `places`, the first of which goes to dst.
 template <class T, int M>
-void direct_filters(const Sliding<T>& s, const SlidingRows<T>& rows, const DirectBand& band,
-                    const T* inputs, const DirectSteps<T>& steps, const T* bias, T* dst) {
+void direct_filters(const Sliding<T>& s, const DirectPlace* places, int64_t count, const T* inputs,
+                    const DirectSteps<T>& steps, const T* bias, T* dst, RowsAhead<T>* ahead) {
     constexpr int N = Vec<T>::N, U = direct_vectors(M);
-    const T* from[U];
-    int64_t to[U], left[U];
-    int pending = 0;
-    const int64_t end = sliding_place(s, band.slab, band.row1 - 1) + s.grid[2];
-    auto flush = [&] {
-        typename Vec<T>::type v[M][U];
-        for (int u = pending; u < U; ++u) from[u] = from[0];
-        direct_sum<T, M, U>(steps, from, bias, v);
+    for (int64_t i = 0; i < count; i += U, places += U) {
+        ahead->ask();
+        const T* from[U];
+        T* to[U];
+        bool whole = s.out_mul[2] == 1 && i + U <= count;
 #pragma GCC unroll 8
         for (int u = 0; u < U; ++u) {
-            if (u >= pending) break;
-            const bool whole = left[u] >= N || (s.out_mul[1] == 1 && to[u] + N <= end);
-            T* out = dst + to[u];
-#pragma GCC unroll 4
-            for (int m = 0; m < M; ++m, out += s.dst_plane)
-                if (s.out_mul[2] == 1 && whole)
-                    vstore(out, v[m][u]);
-                else if (s.out_mul[2] == 1)
-                    vstore_n(out, v[m][u], left[u]);
-                else if (s.out_mul[2] == 2)
-                    vstore_pairs(out, v[m][u], gemm_min(left[u], N));
-                else
-                    put_every(out, reinterpret_cast<const T*>(&v[m][u]), gemm_min(left[u], N),
-                              s.out_mul[2]);
+            const DirectPlace& p = places[i + u < count ? u : 0];
+            from[u] = inputs + p.from, to[u] = dst + p.to;
+            whole = whole && p.left == N;
         }
-        pending = 0;
-    };
-    for (int64_t r = band.row0; r < band.row1; ++r) {
-        const T* row = inputs + (r - band.row0) * rows.row_step * rows.cells;
-        const int64_t out = sliding_place(s, band.slab, r);
-        for (int64_t o = 0; o < s.grid[2]; o += N) {
-            from[pending] = row + o;
-            to[pending] = out + o * s.out_mul[2];
-            left[pending] = s.grid[2] - o;
-            if (++pending == U) flush();
+        typename Vec<T>::type v[M][U];
+        direct_sum<T, M, U>(steps, from, bias, to, s.dst_plane, v);
+        if (whole) {
+#pragma GCC unroll 8
+            for (int m = 0; m < M; ++m)
+#pragma GCC unroll 8
+                for (int u = 0; u < U; ++u) vstore(to[u] + m * s.dst_plane, v[m][u]);
+            continue;
         }
+        alignas(64) T tile[M][U][N];
+#pragma GCC unroll 8
+        for (int m = 0; m < M; ++m)
+#pragma GCC unroll 8
+            for (int u = 0; u < U; ++u) vstore(tile[m][u], v[m][u]);
+        for (int u = 0; u < U && i + u < count; ++u)
+            for (int m = 0; m < M; ++m)
+                direct_put(to[u] + m * s.dst_plane, vload(tile[m][u]), places[u].left,
+                           s.out_mul[2]);
     }
-    if (pending) flush();
 }
 
 // All filters of a band. w: the group's packed weights.
 template <class T>
-void direct_band(const Sliding<T>& s, const SlidingRows<T>& rows, const DirectBand& band,
-                 const T* inputs, const int64_t* at, const T* w) {
-    T* dst = s.dst + band.group * s.rows * s.dst_plane;
+void direct_band(const Sliding<T>& s, const DirectBand& band, const DirectPlace* places,
+                 int64_t vectors, const T* inputs, const int64_t* at, const T* w,
+                 RowsAhead<T>* ahead) {
+    T* dst = s.dst + band.group * s.rows * s.dst_plane + sliding_place(s, band.slab, band.row0);
     for (int64_t m = 0; m < s.rows; m += kDirectFilters) {
         const int64_t count = gemm_min(kDirectFilters, s.rows - m);
         T bias[kDirectFilters] = {};
         for (int64_t i = 0; i < count && s.bias; ++i) bias[i] = s.bias[band.group * s.rows + m + i];
         const DirectSteps<T> steps{s.steps(), at, w + m * s.steps()};
         T* to = dst + m * s.dst_plane;
-        if (count == 4)
-            direct_filters<T, 4>(s, rows, band, inputs, steps, bias, to);
-        else if (count == 3)
-            direct_filters<T, 3>(s, rows, band, inputs, steps, bias, to);
-        else if (count == 2)
-            direct_filters<T, 2>(s, rows, band, inputs, steps, bias, to);
-        else
-            direct_filters<T, 1>(s, rows, band, inputs, steps, bias, to);
+        with_size<kDirectFilters>(count, [&](auto filters) {
+            direct_filters<T, decltype(filters)::value>(s, places, vectors, inputs, steps, bias, to,
+                                                        ahead);
+        });
     }
 }
 
@@ -203,14 +251,19 @@ dl_status sliding_direct(const Sliding<T>& s) {
         return DL_OK;
     }
     const int64_t steps = s.steps(), slabs = s.n * s.grid[0];
-    // As many rows at a time as leave their inputs in L1, where a few do, else in L2.
+    // As many rows at a time as leave their inputs in L2, where a vector serves many filters: rows that
+    // bands share count for little then. In L1, where it serves few and it holds a few rows.
     int64_t tall = 1;  // rows of input under one of output
     for (int64_t t = 0; t < s.ntaps; ++t)
         tall = gemm_max(tall, s.taps[t].off[1] - s.taps[0].off[1] + 1);
     const int64_t row_bytes = s.channels * (s.grid[2] * s.mul[2] + Vec<T>::N) * int64_t(sizeof(T));
-    const int64_t in_l1 = ((36 << 10) / row_bytes - tall) / s.mul[1] + 1;
-    const int64_t in_l2 = ((384 << 10) / row_bytes - tall) / s.mul[1] + 1;
-    int64_t rows_per_band = gemm_max(in_l1 >= 3 ? in_l1 : in_l2, 4);
+    const auto fitting = [&](int64_t bytes) { return (bytes / row_bytes - tall) / s.mul[1] + 1; };
+    const int64_t in_l1 = fitting(36 << 10);
+    int64_t rows_per_band = s.rows >= kDirectFilters
+                                ? gemm_max(fitting(192 << 10), gemm_min(8, fitting(384 << 10)))
+                            : in_l1 >= 3 ? in_l1
+                                         : fitting(384 << 10);
+    rows_per_band = gemm_max(rows_per_band, 4);
     if (s.groups * slabs < 2 * dl_num_threads())
         rows_per_band = gemm_min(rows_per_band, gemm_max(4, s.grid[1] / (2 * dl_num_threads())));
     const int64_t bands = gemm_div_up(s.grid[1], gemm_min(rows_per_band, s.grid[1]));
@@ -227,23 +280,42 @@ dl_status sliding_direct(const Sliding<T>& s) {
 
     const int64_t work = rows_per_band * s.grid[2] * steps * s.rows;
     const int64_t tasks = s.groups * slabs * bands;
+    const int64_t most = rows_per_band * gemm_div_up(s.grid[2], Vec<T>::N);  // vectors of a band
+    const int64_t room =
+        gemm_round_up(s.channels * rows.plane + rows.cells + Vec<T>::N, 16) * int64_t(sizeof(T));
+    const auto band_of = [&](int64_t i) {
+        const int64_t row0 = i % bands * rows_per_band;
+        return DirectBand{i / bands % s.groups, i / bands / s.groups, row0,
+                          gemm_min(s.grid[1], row0 + rows_per_band)};
+    };
+    const auto inputs_of = [&](const DirectBand& b) {
+        return s.src + b.slab / s.grid[0] * s.src_image + b.group * s.channels * s.src_plane;
+    };
     int failed = 0;
     parallel_for(tasks, gemm_max(1, 65536 / work), [&](int64_t begin, int64_t end) {
-        T* inputs = static_cast<T*>(
-            dl_scratch(size_t(s.channels * rows.plane + rows.cells + Vec<T>::N) * sizeof(T), 1));
-        if (!inputs) {
+        auto* mine =
+            static_cast<char*>(dl_scratch(size_t(room) + size_t(most) * sizeof(DirectPlace), 1));
+        if (!mine) {
             __atomic_store_n(&failed, 1, __ATOMIC_RELAXED);
             return;
         }
-        for (int64_t i = begin; i < end; ++i) {
-            DirectBand b;
-            b.slab = i / bands / s.groups, b.group = i / bands % s.groups;
-            b.row0 = i % bands * rows_per_band;
-            b.row1 = gemm_min(s.grid[1], b.row0 + rows_per_band);
-            rows.fill(s,
-                      s.src + b.slab / s.grid[0] * s.src_image + b.group * s.channels * s.src_plane,
-                      s.channels, b.slab % s.grid[0], b.row0, inputs);
-            direct_band(s, rows, b, inputs, at, w + b.group * s.rows * steps);
+        T* inputs = reinterpret_cast<T*>(mine);
+        auto* places = reinterpret_cast<DirectPlace*>(mine + room);
+        int64_t vectors = 0;
+        for (int64_t i = begin, listed = 0; i < end; ++i) {
+            const DirectBand b = band_of(i);
+            if (b.row1 - b.row0 != listed)
+                listed = b.row1 - b.row0, vectors = direct_places(s, rows, listed, places);
+            rows.fill(s, inputs_of(b), s.channels, b.slab % s.grid[0], b.row0, inputs);
+            // The inputs of the next band are asked for while this one's products are made.
+            const DirectBand next = band_of(gemm_min(i + 1, end - 1));
+            const int64_t slice = next.slab % s.grid[0] * s.mul[0] * s.in[1];
+            RowsAhead<T> ahead(
+                inputs_of(next) + (slice + next.row0 * s.mul[1] + rows.least[1]) * s.in[2],
+                s.src_plane, s.channels,
+                i + 1 < end ? (next.row1 - next.row0) * s.mul[1] * s.in[2] : 0,
+                gemm_max(1, vectors / 3 * gemm_div_up(s.rows, kDirectFilters)));
+            direct_band(s, b, places, vectors, inputs, at, w + b.group * s.rows * steps, &ahead);
         }
     });
     return failed ? DL_OUT_OF_MEMORY : DL_OK;

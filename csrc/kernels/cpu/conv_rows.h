@@ -7,34 +7,51 @@
 
 namespace {
 
+// Column j of S vectors that follow each other goes to vector f for each phase f: each stage sorts by
+// one more bit of the place.
+template <class T, int S>
+DL_INLINE void split_vectors(typename Vec<T>::type (&v)[S], T* dst, int64_t ld) {
+#pragma GCC unroll 4
+    for (int stage = 1; stage < S; stage *= 2) {
+        typename Vec<T>::type next[S];
+#pragma GCC unroll 8
+        for (int i = 0; i < S / 2; ++i) {
+            next[i] = vevens<T>(v[2 * i], v[2 * i + 1]);
+            next[i + S / 2] = vodds<T>(v[2 * i], v[2 * i + 1]);
+        }
+#pragma GCC unroll 16
+        for (int i = 0; i < S; ++i) v[i] = next[i];
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < S; ++i) vstore(dst + i * ld, v[i]);
+}
+
 // split_row with zeros for a stride S that divides the lanes: S vectors at a time, by shuffles.
 template <class T, int S>
 void split_lanes(T* dst, const T* src, const PhasedShape& s, int64_t pad) {
     constexpr int N = Vec<T>::N;
-    for (int64_t j = 0; j < s.ld; j += N, dst += N) {
+    const int64_t ld = s.ld, width = s.width;
+    const auto edge = [&](int64_t from, int64_t to) {  // columns whose vectors may lie outside
+        for (int64_t j = from; j < to; j += N) {
+            typename Vec<T>::type v[S];
+#pragma GCC unroll 16
+            for (int i = 0; i < S; ++i) {
+                const int64_t at = j * S + i * N - pad;
+                v[i] = vload_mask(src + at, lane_mask<T>(-at, width - at));
+            }
+            split_vectors<T, S>(v, dst + j, ld);
+        }
+    };
+    const int64_t inside = gemm_min(ld, gemm_round_up(gemm_max(0, gemm_div_up(pad, S)), N));
+    const int64_t outside = gemm_max(inside, gemm_min(ld, (width + pad) / (S * N) * N));
+    edge(0, inside);
+    for (int64_t j = inside; j < outside; j += N) {
         typename Vec<T>::type v[S];
 #pragma GCC unroll 16
-        for (int i = 0; i < S; ++i) {
-            const int64_t at = j * S + i * N - pad;
-            v[i] = at >= 0 && at + N <= s.width
-                       ? vload(src + at)
-                       : vload_mask(src + at, lane_mask<T>(-at, s.width - at));
-        }
-        // Each stage sorts by one more bit of the place: in the end vector f holds phase f.
-#pragma GCC unroll 4
-        for (int stage = 1; stage < S; stage *= 2) {
-            typename Vec<T>::type next[S];
-#pragma GCC unroll 8
-            for (int i = 0; i < S / 2; ++i) {
-                next[i] = vevens<T>(v[2 * i], v[2 * i + 1]);
-                next[i + S / 2] = vodds<T>(v[2 * i], v[2 * i + 1]);
-            }
-#pragma GCC unroll 16
-            for (int i = 0; i < S; ++i) v[i] = next[i];
-        }
-#pragma GCC unroll 16
-        for (int i = 0; i < S; ++i) vstore(dst + i * s.ld, v[i]);
+        for (int i = 0; i < S; ++i) v[i] = vload(src + j * S + i * N - pad);
+        split_vectors<T, S>(v, dst + j, ld);
     }
+    edge(outside, ld);
 }
 // Whether there is a split_lanes for the stride; then the row is split.
 template <class T>
@@ -57,6 +74,7 @@ bool split_by_lanes(T* dst, const T* src, const PhasedShape& s, int64_t pad) {
 template <class T>
 struct SlidingRows {
     bool in_place;               // the input itself, no copy
+    bool all_needed;             // no row is skipped
     int64_t least[3], reach[3];  // smallest offset of a tap, and how far the others go
     int64_t row_step;            // rows from one output row to the next
     int64_t rows, cells, plane;  // rows of a slice, elements of a row and of a channel
@@ -75,6 +93,11 @@ struct SlidingRows {
         }
         row_step = reach[1] == 0 && !in_place ? 1 : s.mul[1];
         rows = in_place ? s.in[1] : (band_rows - 1) * row_step + reach[1] + 1;
+        // A row that is needed makes the one a step behind it needed, too.
+        all_needed = true;
+        for (int64_t slice = 0; slice <= reach[0]; ++slice)
+            for (int64_t r = 0; r < gemm_min(rows, row_step); ++r)
+                all_needed = all_needed && needed(s, slice, r);
         if (in_place) {
             cells = s.in[2], plane = s.src_plane;
             return;
@@ -108,7 +131,7 @@ struct SlidingRows {
               T* to) const {
         for (int64_t slice = 0; slice <= reach[0]; ++slice)
             for (int64_t row = 0; row < rows; ++row) {
-                if (!needed(s, slice, row)) continue;
+                if (!all_needed && !needed(s, slice, row)) continue;
                 const int64_t i0 = o0 * s.mul[0] + least[0] + slice;
                 const int64_t i1 =
                     (reach[1] ? r0 * s.mul[1] + row : (r0 + row) * s.mul[1]) + least[1];
@@ -134,6 +157,30 @@ struct SlidingRows {
         take_every(out + t.lo[2], from + t.lo[2] * s.mul[2] + t.off[2],
                    gemm_max(0, t.hi[2] - t.lo[2]), s.mul[2]);
         for (int64_t o = gemm_max(t.lo[2], t.hi[2]); o < s.grid[2]; ++o) out[o] = T(0);
+    }
+};
+
+// What comes next, asked for a few lines at a time: `rows` stretches of memory of `length` elements, a
+// plane apart, in `times` portions. Too many short streams for a processor to see them coming, and too
+// long a wait for all of them at once.
+template <class T>
+struct RowsAhead {
+    const T* row;
+    int64_t plane, lines;  // between rows; of a row
+    int64_t line;
+    int64_t each;  // lines to ask for at a time
+
+    RowsAhead(const T* first, int64_t row_step, int64_t rows, int64_t length, int64_t times)
+        : row(first),
+          plane(row_step),
+          lines(length * int64_t(sizeof(T)) / 64 + 1),
+          line(0),
+          each(gemm_div_up(rows * lines, times)) {}
+    void ask() {
+        for (int64_t i = 0; i < each; ++i) {
+            __builtin_prefetch(row + line * (64 / sizeof(T)), 0, 2);
+            if (++line == lines) line = 0, row += plane;
+        }
     }
 };
 

@@ -67,7 +67,7 @@ double broadcast_seconds(const dl_conv& p, bool backward) {
     const double step = gemm_max(2, 1) * __builtin_fmax(positions / kConvPorts,
                                                         __builtin_fmax(2.0, (positions + 6) / 4));
     const double pairs = vectors / 2;
-    double cycles = rows * tiles * c.groups * pairs * (c.steps() * step * 1.06 + 60);
+    double cycles = rows * tiles * c.groups * pairs * (c.steps() * step * 0.96 + 60);
     // The results are turned around, and scattered when they lie apart.
     cycles += rows * tiles * c.groups * vectors *
               (100 + (c.out_mul == 2  ? 40
@@ -116,17 +116,20 @@ double pointwise_seconds(const dl_conv& p, bool backward) {
 double direct_seconds(const dl_conv& p, bool backward) {
     const SlidingCost c = sliding_cost(p, backward);
     const double vectors = c.grid_rows * ceil_div(double(c.width), double(c.lanes));
-    // Cycles of a step for each vector of 1 ... 4 filters.
-    const double cost[5] = {0, 1.2, 1.4, 1.8, 4.5 / kConvPorts};
-    const double blocks = __builtin_floor(c.rows / 4), rest = c.rows - 4 * blocks;
-    const double step = blocks * cost[4] + cost[int(rest)];
-    double cycles = c.groups * vectors * (c.steps() * step + c.rows * 5);
+    // Cycles of a step for each vector of a whole block of filters, and of fewer.
+    constexpr bool wide = kDirectFilters == 8;
+    constexpr double whole = wide ? 3.72 : 4.5 / kConvPorts;
+    constexpr double fewer[8] = {0, 1.2, 1.4, 1.8, 2.1, 2.6, 3.2, 3.7};
+    const double blocks = __builtin_floor(c.rows / kDirectFilters);
+    const double rest = c.rows - kDirectFilters * blocks;
+    const double stores = (wide ? 1 : 5) * (c.rows - rest) + 5 * rest;
+    double cycles = c.groups * vectors * (c.steps() * (blocks * whole + fewer[int(rest)]) + stores);
     if (c.out_mul > 1) cycles += c.groups * c.rows * c.positions() * 1.2;
-    cycles += c.weights() * 1.5 + c.inputs * (c.mul > 1 ? 0.7 : 0.4);
+    cycles += c.weights() * 1.5 + c.inputs * (wide ? 0.25 : c.mul > 1 ? 0.7 : 0.4);
     // Inputs that do not fit into L1 are read again for each block of filters.
     const double reach = c.channels * double(p.kernel[1]) * double(c.width * c.mul) * c.lanes;
-    if (reach > 40e3 * 4) cycles *= 1.45;
-    return c.repeats * cycles / kConvHertz + conv_traffic(p) / 4;
+    if (reach > 40e3 * 4 && (!wide || rest > blocks)) cycles *= 1.45;
+    return c.repeats * cycles / kConvHertz + conv_traffic(p) / (wide && blocks > 0 ? 6 : 4);
 }
 
 double patches_seconds(const dl_conv& p) {
@@ -135,12 +138,12 @@ double patches_seconds(const dl_conv& p) {
         double(p.n) * double(p.out[0]) * ceil_div(double(p.out[1] * p.out[2]), double(c.lanes));
     const double rows = 2 * ceil_div(c.rows, 2);
     // Cycles of a step of a vector: products, at least as long as one takes; the patch.
-    const double step = __builtin_fmax(rows * 1.06 / kConvPorts, 2) + 2.5;
+    const double step = __builtin_fmax(rows / kConvPorts, 2) + 1.8;
     double cycles = c.groups * vectors * (c.steps() * step + rows * 1.5);
     cycles += c.weights() * 0.5 + c.inputs * 0.3;
     // A patch serves the filters of its group alone: laying it out weighs more with few of them.
-    if (p.groups > 1) cycles *= 2.4;
-    return cycles / kConvHertz + conv_traffic(p) / 4;
+    if (p.groups > 1) cycles *= 2.7;
+    return cycles / kConvHertz + conv_traffic(p) / 8;
 }
 
 template <double (*seconds)(const dl_conv&, bool), bool backward>

@@ -39,33 +39,10 @@ void dot_tile(const T* dy, int64_t plane, const T* x, int64_t step, int64_t vect
         for (int k = 0; k < K; ++k) vstore(sums + (u * kDotFilters + k) * N, acc[u][k]);
 }
 
-// Rows of dy that come next, asked for a few lines at a time: too many short streams for a processor to
-// see them coming, and too long a wait for all of them at once.
-template <class T>
-struct DotAhead {
-    const T* row;
-    int64_t plane, lines;  // between rows; of a row
-    int64_t line;
-    int64_t each;  // lines to ask for at a time
-
-    DotAhead(const T* first, int64_t row_step, int64_t rows, int64_t vectors, int64_t times)
-        : row(first),
-          plane(row_step),
-          lines(vectors * DL_VEC_BYTES / 64 + 1),
-          line(0),
-          each(gemm_div_up(rows * lines, times)) {}
-    void ask() {
-        for (int64_t i = 0; i < each; ++i) {
-            __builtin_prefetch(row + line * (64 / sizeof(T)), 0, 2);
-            if (++line == lines) line = 0, row += plane;
-        }
-    }
-};
-
 // All steps for K filters.
 template <class T, int K>
 void dot_steps(const T* dy, int64_t plane, const T* x, int64_t step, int64_t vectors, int64_t steps,
-               T* sums, DotAhead<T>* ahead) {
+               T* sums, RowsAhead<T>* ahead) {
     constexpr int U = kDotSteps, N = Vec<T>::N;
     int64_t u = 0;
     for (; u + U <= steps; u += U, x += U * step, sums += U * kDotFilters * N) {
@@ -152,8 +129,8 @@ struct WeightDots {
             const int64_t vectors = gemm_div_up(count, N), rest = count % N;
             const T* dy = from + j;
             const bool more = j + panel * N < positions;
-            DotAhead<T> ahead(more ? dy + panel * N : from + kDotFilters * s.dst_plane, s.dst_plane,
-                              kDotFilters, panel, gemm_max(1, steps / kDotSteps));
+            RowsAhead<T> ahead(more ? dy + panel * N : from + kDotFilters * s.dst_plane,
+                               s.dst_plane, kDotFilters, panel * N, gemm_max(1, steps / kDotSteps));
             int64_t plane = s.dst_plane;
             if (rest) {  // lanes behind the band's end are made zero
                 for (int64_t k = 0; k < filters; ++k) {
