@@ -88,6 +88,17 @@ def test_same_bits(name: str) -> None:
             np.testing.assert_array_equal(a, b)
 
 
+def test_more_threads_than_there_are_shares_or_chunks() -> None:
+    """Every chunk is done once, whoever begins where: adding in place would show another time."""
+    for size in (20_001, 300_001, 3_000_001):
+        for threads in (3, 31, 32, 33, 70):
+            lib.set_num_threads(threads)
+            x = lib.zeros(size)
+            for _ in range(3):
+                x.add_(1)
+            assert (to_numpy(x) == 3).all(), (size, threads)
+
+
 def test_same_bits_in_a_training_step() -> None:
     def step() -> list[np.ndarray]:
         lib.manual_seed(0)

@@ -3,7 +3,9 @@
 // Python threads share one set of workers, and a wheel needs no further library.
 //
 // The calling thread always works on its own job, and chunks are claimed one by one; it waits only for
-// chunks that a worker has begun. So a worker that is late (a busy neighbour) delays nobody.
+// chunks that a worker has begun. So a worker that is late (a busy neighbour) delays nobody. Each thread
+// begins with a share of its own, the same one every time: what it wrote in one kernel, its cache still
+// has in the next.
 #include "kernels/parallel.h"
 
 #include <pthread.h>
@@ -116,24 +118,72 @@ class StepAside {
     bool known_ = false;
 };
 
+constexpr int kShares = 32;  // at most; of more threads some begin together
+
+// The chunks that a thread begins with: [from, to), packed so that one exchange claims one of them.
+// Its owner takes the first, who has nothing left of his own the last one.
+struct alignas(64) Share {
+    std::atomic<uint64_t> range;
+
+    void fill(uint64_t from, uint64_t to) {
+        range.store(from << 32 | to, std::memory_order_relaxed);
+    }
+    bool empty() const {
+        const uint64_t r = range.load(std::memory_order_relaxed);
+        return r >> 32 == (r & 0xffffffff);
+    }
+    // The chunk claimed, or -1.
+    int64_t claim(bool own) {
+        uint64_t r = range.load(std::memory_order_relaxed);
+        for (;;) {
+            const uint64_t from = r >> 32, to = r & 0xffffffff;
+            if (from == to) return -1;
+            const uint64_t left = own ? (from + 1) << 32 | to : from << 32 | (to - 1);
+            if (range.compare_exchange_weak(r, left, std::memory_order_relaxed))
+                return int64_t(own ? from : to - 1);
+        }
+    }
+};
+
 struct Job {
     dl_range_fn fn;
     void* ctx;
-    int64_t n, grain, chunks;
-    int wanted;                    // most workers that may help
-    int cpu;                       // where the caller runs
-    std::atomic<int64_t> next{0};  // first chunk nobody has claimed
-    std::atomic<int> helpers{0};   // workers inside; raised under the pool's lock only
-    Job* link = nullptr;           // in the pool's list of open jobs
+    int64_t n, grain;
+    int wanted;    // most workers that may help
+    int cpu;       // where the caller runs
+    int64_t unit;  // chunks that are claimed at once: one, unless there are billions
+    int shares;
+    Share share[kShares];         // in order; the caller's is the first
+    std::atomic<int> helpers{0};  // workers inside; raised under the pool's lock only
+    Job* link = nullptr;          // in the pool's list of open jobs
 
-    void run() {
-        for (;;) {
-            const int64_t begin = next.fetch_add(1, std::memory_order_relaxed) * grain;
-            if (begin >= n) return;
-            fn(ctx, begin, n - begin < grain ? n : begin + grain);
+    Job(dl_range_fn f, void* c, int64_t size, int64_t step, int64_t chunks, int threads)
+        : fn(f), ctx(c), n(size), grain(step), wanted(threads - 1), cpu(current_cpu()) {
+        unit = (chunks >> 31) + 1;
+        const uint64_t claims = uint64_t((chunks - 1) / unit + 1);
+        shares = threads < kShares ? threads : kShares;
+        for (uint64_t i = 0, count = uint64_t(shares); i < count; ++i)
+            share[i].fill(claims * i / count, claims * (i + 1) / count);
+    }
+
+    // Works until nothing is left to claim, beginning with its own share.
+    void run(int who) {
+        for (int i = 0; i < shares; ++i) {
+            Share& from = share[(who + i) % shares];
+            for (int64_t claim; (claim = from.claim(i == 0)) >= 0;) {
+                const int64_t first = claim * unit * grain;
+                for (int64_t k = 0; k < unit && first + k * grain < n; ++k) {
+                    const int64_t begin = first + k * grain;
+                    fn(ctx, begin, n - begin < grain ? n : begin + grain);
+                }
+            }
         }
     }
-    bool open() const { return next.load(std::memory_order_relaxed) < chunks; }
+    bool open() const {
+        for (int i = 0; i < shares; ++i)
+            if (!share[i].empty()) return true;
+        return false;
+    }
 };
 
 class Pool {
@@ -155,6 +205,7 @@ class Pool {
     std::condition_variable finished_;  // callers sleep here, until a job's last helper has left
     Job* jobs_ = nullptr;
     int workers_ = 0;
+    int started_ = 0;  // workers that have begun to work, numbered in this order
     int sleeping_ = 0;
     std::chrono::microseconds spin_{0};
     std::atomic<uint64_t> posted_{0};
@@ -173,7 +224,7 @@ void make_pool() { pool = new (pool_memory) Pool; }
 void Pool::run(Job& job, int threads) {
     post(job, threads);
     inside_parallel_region = true;
-    job.run();
+    job.run(0);
     inside_parallel_region = false;
     withdraw(job);
 }
@@ -233,12 +284,13 @@ Job* Pool::take() {
 void Pool::work() {
     StepAside aside;
     std::unique_lock<std::mutex> lock(mutex_);
+    const int number = ++started_;
     for (;;) {
         const uint64_t seen = posted_.load(std::memory_order_relaxed);
         if (Job* job = take()) {
             lock.unlock();
             aside.from(job->cpu);
-            job->run();
+            job->run(number);
             // The caller may destroy the job as soon as `helpers` is 0: nothing of it is touched after.
             const bool last = job->helpers.fetch_sub(1) == 1;
             if (last && callers_waiting_.load() > 0) {
@@ -330,7 +382,7 @@ void dl_parallel_for(int64_t n, int64_t grain, dl_range_fn fn, void* ctx) {
     const int64_t chunks = (n - 1) / grain + 1;
     if (threads == 1 || chunks == 1) return run_serially(n, grain, fn, ctx);
     std::call_once(pool_once, &start_pool);
-    Job job{fn, ctx, n, grain, chunks, int(chunks < threads ? chunks : threads) - 1, current_cpu()};
+    Job job(fn, ctx, n, grain, chunks, int(chunks < threads ? chunks : threads));
     pool->run(job, threads);
 }
 
