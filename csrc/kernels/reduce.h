@@ -29,7 +29,8 @@ typedef enum dl_reduce_op {
 // where
 // strides allow. The outputs are contiguous in the order of the kept dimensions. With nothing to
 // reduce (a size of 0) the neutral element is written: 0, 1, true, -inf, NaN for var and mean; for
-// min, max and the indices the caller sees to it that there is something.
+// min, max and the indices the caller sees to it that there is something. Halves are floats here: they
+// are computed with as float32, and where the output is of the input's dtype, it is float32 for them.
 typedef struct dl_reduce_args {
     int32_t dtype_in, dtype_out;  // dl_dtype; see dl_reduce_op for the pairs that exist
     int32_t kept_ndim, reduced_ndim;

@@ -59,8 +59,8 @@ struct VarMean {
     std::array<Tensor, 2> forward(const Tensor& x) const {
         DType dtype = compute_dtype(x.dtype());
         Tensor mean;
-        Tensor var = reduce_raw(info.name, DL_REDUCE_VAR, cast_raw(x, dtype), dims, keepdim, dtype,
-                                correction, &mean, dtype);
+        Tensor var =
+            reduce_raw(info.name, DL_REDUCE_VAR, x, dims, keepdim, dtype, correction, &mean, dtype);
         if (root) var = sqrt(var);
         return {cast_raw(var, x.dtype()), cast_raw(mean, x.dtype())};
     }

@@ -70,16 +70,14 @@ Tensor spread(const Tensor& y, const Dims& dims, bool keepdim, const Dims& shape
     return expand(with_dims(y, dims, keepdim, shape), shape);
 }
 
-Tensor reduce_raw(const char* op, dl_reduce_op kind, const Tensor& input, const Dims& dims,
+// Kernels read halves and answer in float32, which is rounded here, once.
+Tensor reduce_raw(const char* op, dl_reduce_op kind, const Tensor& x, const Dims& dims,
                   bool keepdim, DType out_dtype, double param, Tensor* second, DType second_dtype) {
-    // Halves are widened: every kernel sees at least float32.
-    DType dtype = compute_dtype(input.dtype());
-    Tensor x = cast_raw(input, dtype);
     Dims shape = reduced_shape(x.shape(), dims, keepdim);
     Tensor out = empty(shape, compute_dtype(out_dtype), x.device(), op);
     if (second) *second = empty(shape, compute_dtype(second_dtype), x.device(), op);
     dl_reduce_args args{};
-    args.dtype_in = int32_t(dtype);
+    args.dtype_in = int32_t(x.dtype());
     args.dtype_out = int32_t(out.dtype());
     fill_axes(args, kind, x, dims);
     args.in = x.raw();

@@ -1,23 +1,10 @@
 // Elementwise kernels: copies and conversions, fill, ranges, where.
 #include "kernels/cpu/elementwise_rows.h"
+#include "kernels/cpu/half_rows.h"
 #include "kernels/cpu/parallel.h"
 
 namespace deeplite::cpu::DL_ISA {
 namespace {
-
-// The sixteen-bit floats as types of their own, so that conversions can be told apart.
-struct Bf16 {
-    uint16_t bits;
-};
-struct F16 {
-    uint16_t bits;
-};
-template <class T>
-DL_INLINE T widen(T x) {
-    return x;
-}
-DL_INLINE float widen(Bf16 x) { return bf16_to_float(x.bits); }
-DL_INLINE float widen(F16 x) { return f16_to_float(x.bits); }
 
 template <class D, class S>
 DL_INLINE D convert(S x) {
@@ -33,36 +20,22 @@ DL_INLINE D convert(S x) {
     else
         return D(x);
 }
+template <class T>
+constexpr bool kIsHalf = kSame<T, Bf16> || kSame<T, F16>;
 template <class D, class S>
 bool cast_row(char* const* d, int64_t n, const double*) {
     D* y = reinterpret_cast<D*>(d[0]);
     const S* x = reinterpret_cast<const S*>(d[1]);
+    if constexpr (kSame<D, float> && kIsHalf<S>) {
+        widen_row(y, x, n);
+    } else if constexpr (kIsHalf<D> && kSame<S, float>) {
+        round_row(y, x, n);
+    } else {
 #pragma omp simd
-    for (int64_t i = 0; i < n; ++i) y[i] = convert<D>(widen(x[i]));
+        for (int64_t i = 0; i < n; ++i) y[i] = convert<D>(widen(x[i]));
+    }
     return true;
 }
-#ifdef __F16C__
-template <>
-bool cast_row<float, F16>(char* const* d, int64_t n, const double*) {
-    float* y = reinterpret_cast<float*>(d[0]);
-    const uint16_t* x = reinterpret_cast<const uint16_t*>(d[1]);
-    int64_t i = 0;
-    for (; i + 8 <= n; i += 8)
-        _mm256_storeu_ps(y + i, _mm256_cvtph_ps(_mm_loadu_si128((const __m128i_u*)(x + i))));
-    for (; i < n; ++i) y[i] = f16_to_float(x[i]);
-    return true;
-}
-template <>
-bool cast_row<F16, float>(char* const* d, int64_t n, const double*) {
-    uint16_t* y = reinterpret_cast<uint16_t*>(d[0]);
-    const float* x = reinterpret_cast<const float*>(d[1]);
-    int64_t i = 0;
-    for (; i + 8 <= n; i += 8)
-        _mm_storeu_si128((__m128i_u*)(y + i), _mm256_cvtps_ph(_mm256_loadu_ps(x + i), 0));
-    for (; i < n; ++i) y[i] = float_to_f16(x[i]);
-    return true;
-}
-#endif
 
 template <class D>
 constexpr RowFn kCastTo[DL_DTYPE_COUNT] = {

@@ -190,4 +190,22 @@ DL_INLINE typename Vec<T>::type vreduce_each(typename Vec<T>::type* v) {
     return v[0];
 }
 
+// f over the lanes of v, pair by pair.
+template <class T, class F>
+DL_INLINE T vfold(typename Vec<T>::type v, const F& f) {
+    constexpr int N = Vec<T>::N;
+    if constexpr (N <= 16) {
+#pragma GCC unroll 4
+        for (int n = N; n > 1; n /= 2) v = f(vevens<T>(v, v), vodds<T>(v, v));
+        return v[0];
+    } else {
+        T lanes[2 * N] = {};
+        for (int n = N / 2; n > 0; n /= 2) {
+            vstore(lanes, v);
+            v = f(v, vload(lanes + n));
+        }
+        return v[0];
+    }
+}
+
 }  // namespace

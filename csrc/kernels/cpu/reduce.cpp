@@ -10,40 +10,62 @@ dl_status plain(dl_reduce_op op, const dl_reduce_args* args) {
     return reference::reduce_table()->reduce[op](args);
 }
 
-template <class T, class Map>
-dl_status sum_of(const dl_reduce_args& args, SumResult result = SumResult::kPlain) {
-    FloatSum<T, Map> op;
+// An op of float32 serves halves too: they are widened on the way.
+template <class Op>
+dl_status reduce(const Op& op, const dl_reduce_args& args) {
+    typedef typename Op::in_t T;
+    if constexpr (sizeof(T) == sizeof(float) && T(0.5) != T(0)) {
+        if (args.dtype_in == DL_BF16) return reduce_with(OfHalves<Op, Bf16>(op), args);
+        if (args.dtype_in == DL_F16) return reduce_with(OfHalves<Op, F16>(op), args);
+    }
+    return reduce_with(op, args);
+}
+bool single(int32_t dtype) { return dtype == DL_F32 || dtype == DL_BF16 || dtype == DL_F16; }
+
+template <class T, class Map, class In>
+dl_status sum_from(const dl_reduce_args& args, SumResult result) {
+    FloatSum<T, Map, In> op;
     op.result = result;
     for (int d = 0; d < args.reduced_ndim; ++d) op.count *= double(args.reduced_shape[d]);
     return reduce_with(op, args);
+}
+template <class T, class Map>
+dl_status sum_of(const dl_reduce_args& args, SumResult result = SumResult::kPlain) {
+    if constexpr (sizeof(T) == sizeof(float)) {
+        if (args.dtype_in == DL_BF16) return sum_from<T, Map, Bf16>(args, result);
+        if (args.dtype_in == DL_F16) return sum_from<T, Map, F16>(args, result);
+    }
+    return sum_from<T, Map, T>(args, result);
 }
 
 dl_status sum(const dl_reduce_args* args) {
     switch (args->dtype_in) {
         case DL_F32:
+        case DL_BF16:
+        case DL_F16:
             return sum_of<float, MapNone>(*args);
         case DL_F64:
             return sum_of<double, MapNone>(*args);
         case DL_I64:
-            return reduce_with(IntSum<int64_t>(), *args);
+            return reduce(IntSum<int64_t>(), *args);
         case DL_I32:
-            return reduce_with(IntSum<int32_t>(), *args);
+            return reduce(IntSum<int32_t>(), *args);
         case DL_U8:
         case DL_BOOL:
-            return reduce_with(IntSum<uint8_t>(), *args);
+            return reduce(IntSum<uint8_t>(), *args);
         default:
             return plain(DL_REDUCE_SUM, args);
     }
 }
 
 dl_status mean(const dl_reduce_args* args) {
-    if (args->dtype_in == DL_F32) return sum_of<float, MapNone>(*args, SumResult::kMean);
+    if (single(args->dtype_in)) return sum_of<float, MapNone>(*args, SumResult::kMean);
     if (args->dtype_in == DL_F64) return sum_of<double, MapNone>(*args, SumResult::kMean);
     return DL_UNSUPPORTED;
 }
 
 dl_status nansum(const dl_reduce_args* args) {
-    if (args->dtype_in == DL_F32) return sum_of<float, MapNanToZero>(*args);
+    if (single(args->dtype_in)) return sum_of<float, MapNanToZero>(*args);
     if (args->dtype_in == DL_F64) return sum_of<double, MapNanToZero>(*args);
     return DL_UNSUPPORTED;
 }
@@ -51,21 +73,31 @@ dl_status nansum(const dl_reduce_args* args) {
 dl_status prod(const dl_reduce_args* args) {
     switch (args->dtype_in) {
         case DL_F32:
-            return reduce_with(Product<float, double, float>(), *args);
+        case DL_BF16:
+        case DL_F16:
+            return reduce(Product<float, double, float>(), *args);
         case DL_F64:
-            return reduce_with(Product<double, double, double>(), *args);
+            return reduce(Product<double, double, double>(), *args);
         case DL_I64:
-            return reduce_with(Product<int64_t, uint64_t, int64_t>(), *args);
+            return reduce(Product<int64_t, uint64_t, int64_t>(), *args);
         default:
             return plain(DL_REDUCE_PROD, args);
     }
 }
 
-template <class T, bool kMax, class Map>
-dl_status extreme_of(const dl_reduce_args& args, void* out) {
-    Extreme<T, kMax, Map> op;
+template <class T, bool kMax, class Map, class In>
+dl_status extreme_from(const dl_reduce_args& args, void* out) {
+    Extreme<T, kMax, Map, In> op;
     op.out = out;
     return reduce_with(op, args);
+}
+template <class T, bool kMax, class Map>
+dl_status extreme_of(const dl_reduce_args& args, void* out) {
+    if constexpr (sizeof(T) == sizeof(float)) {
+        if (args.dtype_in == DL_BF16) return extreme_from<float, kMax, Map, Bf16>(args, out);
+        if (args.dtype_in == DL_F16) return extreme_from<float, kMax, Map, F16>(args, out);
+    }
+    return extreme_from<T, kMax, Map, T>(args, out);
 }
 
 template <bool kMax>
@@ -74,6 +106,8 @@ dl_status extreme_to(const dl_reduce_args* args, void* out) {
     copy.out = out;
     switch (args->dtype_in) {
         case DL_F32:
+        case DL_BF16:
+        case DL_F16:
             return extreme_of<float, kMax, MapNone>(*args, out);
         case DL_F64:
             return extreme_of<double, kMax, MapNone>(*args, out);
@@ -101,15 +135,17 @@ template <bool all>
 dl_status any_all(const dl_reduce_args* args) {
     switch (args->dtype_in) {
         case DL_F32:
-            return reduce_with(AnyAll<float, all>(), *args);
+        case DL_BF16:
+        case DL_F16:
+            return reduce(AnyAll<float, all>(), *args);
         case DL_F64:
-            return reduce_with(AnyAll<double, all>(), *args);
+            return reduce(AnyAll<double, all>(), *args);
         case DL_I64:
-            return reduce_with(AnyAll<int64_t, all>(), *args);
+            return reduce(AnyAll<int64_t, all>(), *args);
         case DL_I8:
         case DL_U8:
         case DL_BOOL:
-            return reduce_with(AnyAll<uint8_t, all>(), *args);
+            return reduce(AnyAll<uint8_t, all>(), *args);
         default:
             return plain(all ? DL_REDUCE_ALL : DL_REDUCE_ANY, args);
     }
@@ -118,23 +154,25 @@ dl_status any_all(const dl_reduce_args* args) {
 dl_status count_nonzero(const dl_reduce_args* args) {
     switch (args->dtype_in) {
         case DL_F32:
-            return reduce_with(CountNonzero<float>(), *args);
+        case DL_BF16:
+        case DL_F16:
+            return reduce(CountNonzero<float>(), *args);
         case DL_F64:
-            return reduce_with(CountNonzero<double>(), *args);
+            return reduce(CountNonzero<double>(), *args);
         case DL_I64:
-            return reduce_with(CountNonzero<int64_t>(), *args);
+            return reduce(CountNonzero<int64_t>(), *args);
         case DL_I8:
         case DL_U8:
         case DL_BOOL:
-            return reduce_with(CountNonzero<uint8_t>(), *args);
+            return reduce(CountNonzero<uint8_t>(), *args);
         default:
             return plain(DL_REDUCE_COUNT_NONZERO, args);
     }
 }
 
 dl_status variance(const dl_reduce_args* args) {
-    if (args->dtype_in == DL_F32) return reduce_with(Variance<float>(), *args);
-    if (args->dtype_in == DL_F64) return reduce_with(Variance<double>(), *args);
+    if (single(args->dtype_in)) return reduce(Variance<float>(), *args);
+    if (args->dtype_in == DL_F64) return reduce(Variance<double>(), *args);
     return DL_UNSUPPORTED;
 }
 
@@ -145,20 +183,20 @@ dl_status norm_of(const dl_reduce_args& args) {
     if (p == 1.0) return sum_of<T, MapAbs>(args);
     if (p == inf) return extreme_of<T, true, MapAbs>(args, args.out);
     if (p == -inf) return extreme_of<T, false, MapAbs>(args, args.out);
-    if (p == 0.0) return reduce_with(NormZero<T>(), args);
+    if (p == 0.0) return reduce(NormZero<T>(), args);
     PowerSum<T> op;
     op.p = p;
-    return reduce_with(op, args);
+    return reduce(op, args);
 }
 dl_status norm(const dl_reduce_args* args) {
-    if (args->dtype_in == DL_F32) return norm_of<float>(*args);
+    if (single(args->dtype_in)) return norm_of<float>(*args);
     if (args->dtype_in == DL_F64) return norm_of<double>(*args);
     return DL_UNSUPPORTED;
 }
 
 dl_status logsumexp(const dl_reduce_args* args) {
-    if (args->dtype_in == DL_F32) return reduce_with(LogSumExp<float>(), *args);
-    if (args->dtype_in == DL_F64) return reduce_with(LogSumExp<double>(), *args);
+    if (single(args->dtype_in)) return reduce(LogSumExp<float>(), *args);
+    if (args->dtype_in == DL_F64) return reduce(LogSumExp<double>(), *args);
     return DL_UNSUPPORTED;
 }
 
@@ -167,12 +205,14 @@ dl_status place_of(const dl_reduce_args& args, void* values, void* indices) {
     ArgExtreme<T, kMax> op;
     op.values = static_cast<T*>(values);
     op.indices = static_cast<int64_t*>(indices);
-    return reduce_with(op, args);
+    return reduce(op, args);
 }
 template <bool kMax>
 dl_status place(const dl_reduce_args* args, void* values, void* indices, dl_reduce_op op) {
     switch (args->dtype_in) {
         case DL_F32:
+        case DL_BF16:
+        case DL_F16:
             return place_of<float, kMax>(*args, values, indices);
         case DL_F64:
             return place_of<double, kMax>(*args, values, indices);

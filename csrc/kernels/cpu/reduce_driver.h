@@ -144,14 +144,19 @@ struct AnyOp {
     void (*merge)(const void* op, char* a, const char* b, int64_t n);
     void (*store)(const void* op, const dl_reduce_args& args, int64_t k, const char* acc,
                   int64_t n);
+    // Kept indices [begin, end) of one dimension at most, over one dimension of n elements at most.
+    void (*rows)(const void* op, const dl_reduce_args& args, int64_t begin, int64_t end, int64_t n);
 };
+
+template <class Op>
+constexpr int64_t any_item = int64_t(sizeof(typename Op::in_t));
 
 template <class Op>
 AnyOp erase(const Op& op) {
     typedef typename Op::acc_t Acc;
     AnyOp any;
     any.op = &op;
-    any.item = int64_t(sizeof(typename Op::in_t));
+    any.item = any_item<Op>;
     any.acc_size = int64_t(sizeof(Acc));
     any.init = [](const void* self, char* acc, int64_t n) {
         for (int64_t i = 0; i < n; ++i)
@@ -175,6 +180,18 @@ AnyOp erase(const Op& op) {
                    int64_t n) {
         for (int64_t i = 0; i < n; ++i)
             static_cast<const Op*>(self)->store(args, k + i, reinterpret_cast<const Acc*>(acc)[i]);
+    };
+    any.rows = [](const void* self, const dl_reduce_args& args, int64_t begin, int64_t end,
+                  int64_t n) {
+        const Op& typed = *static_cast<const Op*>(self);
+        const int64_t step = args.kept_ndim ? args.kept_strides[0] : 0;
+        const int64_t stride = args.reduced_ndim ? args.reduced_strides[0] : any_item<Op>;
+        const char* p = static_cast<const char*>(args.in) + begin * step;
+        for (int64_t k = begin; k < end; ++k, p += step) {
+            Acc acc = typed.init();
+            if (n > 0) typed.strided(acc, p, n, stride, 0);
+            typed.store(args, k, acc);
+        }
     };
     return any;
 }
@@ -215,6 +232,12 @@ dl_status reduce_any(const AnyOp& any, const dl_reduce_args& args) {
     if (plan.kept == 0) return DL_OK;
     int64_t work = plan.tile * plan.chunk;  // per task
     int64_t grain = work >= kTask / 2 ? 1 : kTask / 2 / work;
+    if (plan.chunks == 1 && !plan.by_columns && args.kept_ndim <= 1 && args.reduced_ndim <= 1) {
+        parallel_for(plan.units, grain, [&](int64_t begin, int64_t end) {
+            any.rows(any.op, args, begin, end, plan.reduced);
+        });
+        return DL_OK;
+    }
     if (plan.chunks == 1) {
         parallel_for(plan.units, grain, [&](int64_t begin, int64_t end) {
             alignas(64) char acc[kTile * kMaxAcc];

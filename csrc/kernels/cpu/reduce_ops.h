@@ -1,196 +1,9 @@
-// The ops that reduce_driver.h walks with: sums of a mapped value, extremes, moments, indices.
+// The ops that reduce_driver.h walks with, beside reduce_sums.h: extremes, moments, indices, norms.
 #pragma once
-#include <math.h>
-
-#include "kernels/cpu/reduce_driver.h"
+#include "kernels/cpu/reduce_sums.h"
 #include "kernels/cpu/vmath.h"
 
 namespace {
-
-// ---- sums of f(x): float lanes over short blocks, doubles across blocks -------------------------
-struct MapNone {
-    template <class V>
-    static V map(V x) {
-        return x;
-    }
-};
-struct MapNanToZero {
-    template <class V>
-    static V map(V x) {
-        return x == x ? x : V{};
-    }
-};
-struct MapAbs {
-    template <class V>
-    static V map(V x) {
-        return x < V{} ? -x : x;
-    }
-};
-struct MapSquare {
-    template <class V>
-    static V map(V x) {
-        return x * x;
-    }
-};
-enum class SumResult { kPlain, kMean, kRoot };
-
-template <class T, class Map>
-struct FloatSum : ReduceOp<FloatSum<T, Map>, T, double> {
-    typedef typename Vec<T>::type V;
-    static constexpr int N = Vec<T>::N;
-    static constexpr int64_t kRows = 32;  // float additions in a chain before it is widened
-    SumResult result = SumResult::kPlain;
-    double count = 1;  // for kMean
-
-    double init() const { return 0.0; }
-    void merge(double& a, double b) const { a += b; }
-    void store(const dl_reduce_args& args, int64_t k, double a) const {
-        if (result == SumResult::kMean) a /= count;
-        if (result == SumResult::kRoot) a = sqrt(a);
-        static_cast<T*>(args.out)[k] = T(a);
-    }
-    static double widen(V v) {
-        T lanes[N];
-        vstore(lanes, v);
-        double sums[N];
-        for (int i = 0; i < N; ++i) sums[i] = double(lanes[i]);
-        for (int w = N / 2; w > 0; w /= 2)
-            for (int i = 0; i < w; ++i) sums[i] += sums[i + w];
-        return sums[0];
-    }
-    void run(double& a, const T* p, int64_t n, int64_t) const {
-        double total = 0.0;
-        int64_t i = 0;
-        while (n - i >= 4 * N) {
-            int64_t rows = (n - i) / (4 * N) < kRows ? (n - i) / (4 * N) : kRows;
-            V s0{}, s1{}, s2{}, s3{};
-            for (int64_t r = 0; r < rows; ++r, i += 4 * N) {
-                s0 += Map::map(vload(p + i));
-                s1 += Map::map(vload(p + i + N));
-                s2 += Map::map(vload(p + i + 2 * N));
-                s3 += Map::map(vload(p + i + 3 * N));
-            }
-            total += widen((s0 + s1) + (s2 + s3));
-        }
-        if (n - i >= N) {
-            V s{};
-            for (; n - i >= N; i += N) s += Map::map(vload(p + i));
-            total += widen(s);
-        }
-        for (; i < n; ++i) total += Map::map(double(p[i]));
-        a += total;
-    }
-    // U vectors of columns at a time, kRows rows in registers.
-    template <int U>
-    static void block(double* a, const char* p, int64_t rows, int64_t stride) {
-        for (int64_t r = 0; r < rows; r += kRows) {
-            int64_t last = rows - r < kRows ? rows : r + kRows;
-            V s[U] = {};
-            for (int64_t q = r; q < last; ++q) {
-                const T* row = reinterpret_cast<const T*>(p + q * stride);
-                for (int u = 0; u < U; ++u) s[u] += Map::map(vload(row + u * N));
-            }
-            for (int u = 0; u < U; ++u)
-                for (int l = 0; l < N; ++l) a[u * N + l] += double(s[u][l]);
-        }
-    }
-    void columns(double* a, const char* p, int64_t rows, int64_t stride, int64_t cols,
-                 int64_t) const {
-        int64_t c = 0;
-        const int64_t item = int64_t(sizeof(T));
-        for (; cols - c >= 8 * N; c += 8 * N) block<8>(a + c, p + c * item, rows, stride);
-        for (; cols - c >= N; c += N) block<1>(a + c, p + c * item, rows, stride);
-        for (int64_t r = 0; r < rows && c < cols; ++r) {
-            const T* row = reinterpret_cast<const T*>(p + r * stride);
-            for (int64_t k = c; k < cols; ++k) a[k] += Map::map(double(row[k]));
-        }
-    }
-};
-
-// ---- integers and bool: sum, product, counts; everything wraps in 64 bits -----------------------
-template <class T>
-struct IntSum : ReduceOp<IntSum<T>, T, uint64_t> {
-    uint64_t init() const { return 0; }
-    void merge(uint64_t& a, uint64_t b) const { a += b; }
-    void store(const dl_reduce_args& args, int64_t k, uint64_t a) const {
-        static_cast<int64_t*>(args.out)[k] = int64_t(a);
-    }
-    void run(uint64_t& a, const T* p, int64_t n, int64_t) const {
-        uint64_t total = 0;
-        for (int64_t i = 0; i < n; ++i) total += uint64_t(int64_t(p[i]));
-        a += total;
-    }
-    void columns(uint64_t* a, const char* p, int64_t rows, int64_t stride, int64_t cols,
-                 int64_t) const {
-        for (int64_t r = 0; r < rows; ++r) {
-            const T* row = reinterpret_cast<const T*>(p + r * stride);
-            for (int64_t c = 0; c < cols; ++c) a[c] += uint64_t(int64_t(row[c]));
-        }
-    }
-};
-
-template <class T>
-struct CountNonzero : ReduceOp<CountNonzero<T>, T, int64_t> {
-    int64_t init() const { return 0; }
-    void merge(int64_t& a, int64_t b) const { a += b; }
-    void store(const dl_reduce_args& args, int64_t k, int64_t a) const {
-        static_cast<int64_t*>(args.out)[k] = a;
-    }
-    void run(int64_t& a, const T* p, int64_t n, int64_t) const {
-        int64_t total = 0;
-        for (int64_t i = 0; i < n; ++i) total += p[i] != T(0);
-        a += total;
-    }
-};
-
-template <class T, bool all>
-struct AnyAll : ReduceOp<AnyAll<T, all>, T, uint8_t> {
-    uint8_t init() const { return all; }
-    void merge(uint8_t& a, uint8_t b) const { a = all ? a & b : a | b; }
-    void store(const dl_reduce_args& args, int64_t k, uint8_t a) const {
-        static_cast<uint8_t*>(args.out)[k] = a;
-    }
-    void run(uint8_t& a, const T* p, int64_t n, int64_t) const {
-        for (int64_t i = 0; i < n && a == uint8_t(all);) {  // stop at the first block that decides
-            int64_t last = n - i < 1024 ? n : i + 1024;
-            bool any = false, every = true;
-            for (; i < last; ++i) {
-                any |= p[i] != T(0);
-                every &= p[i] != T(0);
-            }
-            a = all ? every : any;
-        }
-    }
-};
-
-// Acc is double for floats and uint64_t for integers.
-template <class T, class Acc, class Out>
-struct Product : ReduceOp<Product<T, Acc, Out>, T, Acc> {
-    Acc init() const { return Acc(1); }
-    void merge(Acc& a, Acc b) const { a *= b; }
-    void store(const dl_reduce_args& args, int64_t k, Acc a) const {
-        static_cast<Out*>(args.out)[k] = Out(a);
-    }
-    void run(Acc& a, const T* p, int64_t n, int64_t) const {
-        constexpr int kLanes =
-            32;  // chains side by side: vectors of them, and enough to hide latency
-        Acc s[kLanes];
-        for (Acc& lane : s) lane = Acc(1);
-        int64_t i = 0;
-        for (; n - i >= kLanes; i += kLanes)
-            for (int j = 0; j < kLanes; ++j) s[j] *= Acc(p[i + j]);
-        for (int j = 0; i < n; ++i, ++j) s[j] *= Acc(p[i]);
-        for (int w = kLanes / 2; w > 0; w /= 2)
-            for (int j = 0; j < w; ++j) s[j] *= s[j + w];
-        a *= s[0];
-    }
-    void columns(Acc* a, const char* p, int64_t rows, int64_t stride, int64_t cols, int64_t) const {
-        for (int64_t r = 0; r < rows; ++r) {
-            const T* row = reinterpret_cast<const T*>(p + r * stride);
-            for (int64_t c = 0; c < cols; ++c) a[c] *= Acc(row[c]);
-        }
-    }
-};
 
 // ---- extremes: `kMax` or min; a NaN wins --------------------------------------------------------
 template <class T>
@@ -217,27 +30,55 @@ DL_INLINE V extreme(V a, V b) {
     return kMax ? (((a > b) | (a != a)) ? a : b) : (((a < b) | (a != a)) ? a : b);
 }
 
-template <class T, bool kMax, class Map = MapNone>
-struct Extreme : ReduceOp<Extreme<T, kMax, Map>, T, T> {
+// Whether a NaN was among vectors seen two at a time.
+struct NanSeen {
+#if defined(__AVX512F__) && DL_VEC_BYTES == 64
+    uint32_t lanes = 0;
+    void see(vf32 a, vf32 b) { lanes |= _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_UNORD_Q); }
+    void see(vf64 a, vf64 b) { lanes |= _mm512_cmp_pd_mask((__m512d)a, (__m512d)b, _CMP_UNORD_Q); }
+    bool any() const { return lanes != 0; }
+#else
+    vi32 lanes{};
+    template <class V>
+    void see(V a, V b) {
+        lanes |= (vi32)((a != a) | (b != b));
+    }
+    bool any() const { return vany(lanes); }
+#endif
+};
+
+template <class T, bool kMax, class Map = MapNone, class In = T>
+struct Extreme : ReduceOp<Extreme<T, kMax, Map, In>, In, T> {
     typedef typename Vec<T>::type V;
     static constexpr int N = Vec<T>::N;
+    static constexpr bool kFloat = T(0.5) != T(0);
     void* out = nullptr;
 
     T init() const { return kMax ? Limits<T>::low() : Limits<T>::high(); }
     void merge(T& a, T b) const { a = extreme<kMax, T>(a, b); }
     void store(const dl_reduce_args&, int64_t k, T a) const { static_cast<T*>(out)[k] = a; }
-    void run(T& a, const T* p, int64_t n, int64_t) const {
+    // A NaN in `b` is passed over: it comes first, and is the one that hardware drops.
+    static V of_two(V a, V b) { return kMax ? vmax(b, a) : vmin(b, a); }
+    void run(T& a, const In* p, int64_t n, int64_t) const {
         int64_t i = 0;
         if (n >= 4 * N) {
-            V m[4];
-            for (int u = 0; u < 4; ++u) m[u] = Map::map(vload(p + u * N));
-            for (i = 4 * N; n - i >= 4 * N; i += 4 * N)
-                for (int u = 0; u < 4; ++u)
-                    m[u] = extreme<kMax>(m[u], Map::map(vload(p + i + u * N)));
-            V all = extreme<kMax>(extreme<kMax>(m[0], m[1]), extreme<kMax>(m[2], m[3]));
-            for (int l = 0; l < N; ++l) a = extreme<kMax, T>(a, all[l]);
+            V m0 = vset1<T>(init()), m1 = m0, m2 = m0, m3 = m0, x0, x1, x2, x3;
+            NanSeen nan;
+            for (; n - i >= 4 * N; i += 4 * N) {
+                vload_mixed(p + i, x0, x1);
+                vload_mixed(p + i + 2 * N, x2, x3);
+                if constexpr (kFloat) nan.see(x0, x1), nan.see(x2, x3);
+                m0 = of_two(m0, Map::map(x0));
+                m1 = of_two(m1, Map::map(x1));
+                m2 = of_two(m2, Map::map(x2));
+                m3 = of_two(m3, Map::map(x3));
+            }
+            const T best = vfold<T>(of_two(of_two(m0, m1), of_two(m2, m3)), &of_two);
+            a = extreme<kMax, T>(a, best);
+            if constexpr (kFloat)
+                if (nan.any()) a = T(NAN);
         }
-        for (; i < n; ++i) a = extreme<kMax, T>(a, Map::map(p[i]));
+        for (; i < n; ++i) a = extreme<kMax, T>(a, Map::map(T(widen(p[i]))));
     }
     void columns(T* a, const char* p, int64_t rows, int64_t stride, int64_t cols, int64_t) const {
         int64_t c = 0;
@@ -245,15 +86,16 @@ struct Extreme : ReduceOp<Extreme<T, kMax, Map>, T, T> {
             V m[4];
             for (int u = 0; u < 4; ++u) m[u] = vload(a + c + u * N);
             for (int64_t r = 0; r < rows; ++r) {
-                const T* row = reinterpret_cast<const T*>(p + r * stride) + c;
+                const In* row = reinterpret_cast<const In*>(p + r * stride) + c;
                 for (int u = 0; u < 4; ++u)
                     m[u] = extreme<kMax>(m[u], Map::map(vload(row + u * N)));
             }
             for (int u = 0; u < 4; ++u) vstore(a + c + u * N, m[u]);
         }
         for (int64_t r = 0; r < rows && c < cols; ++r) {
-            const T* row = reinterpret_cast<const T*>(p + r * stride);
-            for (int64_t k = c; k < cols; ++k) a[k] = extreme<kMax, T>(a[k], Map::map(row[k]));
+            const In* row = reinterpret_cast<const In*>(p + r * stride);
+            for (int64_t k = c; k < cols; ++k)
+                a[k] = extreme<kMax, T>(a[k], Map::map(T(widen(row[k]))));
         }
     }
 };
@@ -372,8 +214,8 @@ struct Variance : ReduceOp<Variance<T>, T, Moments> {
                 vs += d * d;
                 vr += d;
             }
-            squares = sum.widen(vs);
-            rest = sum.widen(vr);
+            squares = sum.total_of(vs);
+            rest = sum.total_of(vr);
             for (; j < i + m; ++j) {
                 double d = double(p[j]) - double(center);
                 squares += d * d;

@@ -136,6 +136,12 @@ DL_INLINE T vreduce_add(typename Vec<T>::type v) {
         const __m128 c = _mm_add_ps(b, _mm_movehl_ps(b, b));
         return T(_mm_cvtss_f32(_mm_add_ss(c, _mm_movehdup_ps(c))));
     }
+    if constexpr (sizeof(T) == 8 && T(0.5) != T(0)) {
+        const __m256d a = _mm256_add_pd(_mm512_castpd512_pd256((__m512d)v),
+                                        _mm512_maskz_extractf64x4_pd(0xf, (__m512d)v, 1));
+        const __m128d b = _mm_add_pd(_mm256_castpd256_pd128(a), _mm256_extractf128_pd(a, 1));
+        return T(_mm_cvtsd_f64(_mm_add_sd(b, _mm_unpackhi_pd(b, b))));
+    }
 #elif defined(__AVX2__) && DL_VEC_BYTES == 32
     if constexpr (sizeof(T) == 4 && T(0.5) != T(0)) {
         const __m256 a = (__m256)v;

@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "kernels/cpu/half.h"
+
 namespace deeplite::cpu::reference {
 namespace {
 
@@ -52,6 +54,21 @@ dl_status fold(const dl_reduce_args& args, void* out, Acc init, const Step& step
 }
 const auto same = [](auto acc) { return acc; };
 
+// Halves read as floats; what comes of them is float32.
+template <float widen(uint16_t)>
+struct Half {
+    uint16_t bits;
+    operator float() const { return widen(bits); }
+};
+template <class T>
+struct ResultOf {
+    typedef T type;
+};
+template <float widen(uint16_t)>
+struct ResultOf<Half<widen>> {
+    typedef float type;
+};
+
 // Calls f with a value of the C type of the dtype (bool as uint8_t).
 template <class F>
 dl_status for_dtype(int32_t dtype, const F& f) {
@@ -74,21 +91,34 @@ dl_status for_dtype(int32_t dtype, const F& f) {
     }
     return DL_UNSUPPORTED;
 }
+// The same, halves included.
+template <class F>
+dl_status for_input(int32_t dtype, const F& f) {
+    if (dtype == DL_BF16) return f(Half<bf16_to_float>());
+    if (dtype == DL_F16) return f(Half<f16_to_float>());
+    return for_dtype(dtype, f);
+}
 template <class F>
 dl_status for_float(int32_t dtype, const F& f) {
     return dtype == DL_F32 || dtype == DL_F64 ? for_dtype(dtype, f) : DL_UNSUPPORTED;
+}
+template <class F>
+dl_status for_float_input(int32_t dtype, const F& f) {
+    const bool half = dtype == DL_BF16 || dtype == DL_F16;
+    return half ? for_input(dtype, f) : for_float(dtype, f);
 }
 template <class T>
 constexpr bool is_float = T(0.5) != T(0);
 
 dl_status sum(const dl_reduce_args* args) {
-    return for_dtype(args->dtype_in, [&](auto zero) {
-        typedef decltype(zero) T;
+    return for_input(args->dtype_in, [&](auto zero) {
+        typedef decltype(zero) In;
+        typedef typename ResultOf<In>::type T;
         if constexpr (is_float<T>)
-            return fold<T, T>(
+            return fold<In, T>(
                 *args, args->out, 0.0, [](double a, T x) { return a + double(x); }, same);
         else
-            return fold<T, int64_t>(
+            return fold<In, int64_t>(
                 *args, args->out, uint64_t(0),
                 [](uint64_t a, T x) { return a + uint64_t(int64_t(x)); }, same);
     });
@@ -97,30 +127,33 @@ dl_status sum(const dl_reduce_args* args) {
 dl_status mean(const dl_reduce_args* args) {
     double count = 1;
     for (int d = 0; d < args->reduced_ndim; ++d) count *= double(args->reduced_shape[d]);
-    return for_float(args->dtype_in, [&](auto zero) {
-        typedef decltype(zero) T;
-        return fold<T, T>(
+    return for_float_input(args->dtype_in, [&](auto zero) {
+        typedef decltype(zero) In;
+        typedef typename ResultOf<In>::type T;
+        return fold<In, T>(
             *args, args->out, 0.0, [](double a, T x) { return a + double(x); },
             [&](double a) { return a / count; });
     });
 }
 
 dl_status nansum(const dl_reduce_args* args) {
-    return for_float(args->dtype_in, [&](auto zero) {
-        typedef decltype(zero) T;
-        return fold<T, T>(
+    return for_float_input(args->dtype_in, [&](auto zero) {
+        typedef decltype(zero) In;
+        typedef typename ResultOf<In>::type T;
+        return fold<In, T>(
             *args, args->out, 0.0, [](double a, T x) { return x == x ? a + double(x) : a; }, same);
     });
 }
 
 dl_status prod(const dl_reduce_args* args) {
-    return for_dtype(args->dtype_in, [&](auto zero) {
-        typedef decltype(zero) T;
+    return for_input(args->dtype_in, [&](auto zero) {
+        typedef decltype(zero) In;
+        typedef typename ResultOf<In>::type T;
         if constexpr (is_float<T>)
-            return fold<T, T>(
+            return fold<In, T>(
                 *args, args->out, 1.0, [](double a, T x) { return a * double(x); }, same);
         else
-            return fold<T, int64_t>(
+            return fold<In, int64_t>(
                 *args, args->out, uint64_t(1),
                 [](uint64_t a, T x) { return a * uint64_t(int64_t(x)); }, same);
     });
@@ -128,34 +161,37 @@ dl_status prod(const dl_reduce_args* args) {
 
 template <bool all>
 dl_status any_all(const dl_reduce_args* args) {
-    return for_dtype(args->dtype_in, [&](auto zero) {
-        typedef decltype(zero) T;
-        return fold<T, uint8_t>(
+    return for_input(args->dtype_in, [&](auto zero) {
+        typedef decltype(zero) In;
+        typedef typename ResultOf<In>::type T;
+        return fold<In, uint8_t>(
             *args, args->out, all,
             [](bool a, T x) { return all ? a && x != T(0) : a || x != T(0); }, same);
     });
 }
 
 dl_status count_nonzero(const dl_reduce_args* args) {
-    return for_dtype(args->dtype_in, [&](auto zero) {
-        typedef decltype(zero) T;
-        return fold<T, int64_t>(
+    return for_input(args->dtype_in, [&](auto zero) {
+        typedef decltype(zero) In;
+        typedef typename ResultOf<In>::type T;
+        return fold<In, int64_t>(
             *args, args->out, int64_t(0), [](int64_t a, T x) { return a + (x != T(0)); }, same);
     });
 }
 
 // Two passes: the mean, then the squares of the distances to it.
 dl_status variance(const dl_reduce_args* args) {
-    return for_float(args->dtype_in, [&](auto zero) {
-        typedef decltype(zero) T;
+    return for_float_input(args->dtype_in, [&](auto zero) {
+        typedef decltype(zero) In;
+        typedef typename ResultOf<In>::type T;
         for_each_kept(*args, [&](int64_t k, const char* base) {
             double n = 0, total = 0, squares = 0;
             for_each_reduced(*args, base, [&](int64_t, const char* p) {
                 n += 1;
-                total += double(*reinterpret_cast<const T*>(p));
+                total += double(*reinterpret_cast<const In*>(p));
             });
             for_each_reduced(*args, base, [&](int64_t, const char* p) {
-                double d = double(*reinterpret_cast<const T*>(p)) - total / n;
+                double d = double(*reinterpret_cast<const In*>(p)) - total / n;
                 squares += d * d;
             });
             double freedom = n - args->param > 0 ? n - args->param : 0.0;
@@ -167,37 +203,39 @@ dl_status variance(const dl_reduce_args* args) {
 }
 
 dl_status norm(const dl_reduce_args* args) {
-    return for_float(args->dtype_in, [&](auto zero) {
-        typedef decltype(zero) T;
+    return for_float_input(args->dtype_in, [&](auto zero) {
+        typedef decltype(zero) In;
+        typedef typename ResultOf<In>::type T;
         double p = args->param, inf = double(INFINITY);
         if (p == inf)
-            return fold<T, T>(
+            return fold<In, T>(
                 *args, args->out, 0.0,
                 [](double a, T x) { return a != a || a > fabs(x) ? a : fabs(x); }, same);
         if (p == -inf)
-            return fold<T, T>(
+            return fold<In, T>(
                 *args, args->out, inf,
                 [](double a, T x) { return a != a || a < fabs(x) ? a : fabs(x); }, same);
         if (p == 0)
-            return fold<T, T>(
+            return fold<In, T>(
                 *args, args->out, 0.0, [](double a, T x) { return a + (x != T(0)); }, same);
-        return fold<T, T>(
+        return fold<In, T>(
             *args, args->out, 0.0, [&](double a, T x) { return a + pow(fabs(double(x)), p); },
             [&](double a) { return pow(a, 1.0 / p); });
     });
 }
 
 dl_status logsumexp(const dl_reduce_args* args) {
-    return for_float(args->dtype_in, [&](auto zero) {
-        typedef decltype(zero) T;
+    return for_float_input(args->dtype_in, [&](auto zero) {
+        typedef decltype(zero) In;
+        typedef typename ResultOf<In>::type T;
         for_each_kept(*args, [&](int64_t k, const char* base) {
             double top = -double(INFINITY), total = 0;
             for_each_reduced(*args, base, [&](int64_t, const char* p) {
-                double x = double(*reinterpret_cast<const T*>(p));
+                double x = double(*reinterpret_cast<const In*>(p));
                 if (x > top || x != x) top = top != top ? top : x;
             });
             for_each_reduced(*args, base, [&](int64_t, const char* p) {
-                total += exp(double(*reinterpret_cast<const T*>(p)) - top);
+                total += exp(double(*reinterpret_cast<const In*>(p)) - top);
             });
             static_cast<T*>(args->out)[k] = T(isfinite(top) ? top + log(total) : top);
         });
@@ -208,14 +246,15 @@ dl_status logsumexp(const dl_reduce_args* args) {
 // values and indices may be null.
 template <bool kMax>
 dl_status extreme(const dl_reduce_args& args, void* values, void* indices) {
-    return for_dtype(args.dtype_in, [&](auto zero) {
-        typedef decltype(zero) T;
+    return for_input(args.dtype_in, [&](auto zero) {
+        typedef decltype(zero) In;
+        typedef typename ResultOf<In>::type T;
         for_each_kept(args, [&](int64_t k, const char* base) {
             T best = T(0);
             int64_t where = 0;
             if constexpr (is_float<T>) best = T(kMax ? -INFINITY : INFINITY);  // nothing to reduce
             for_each_reduced(args, base, [&](int64_t i, const char* p) {
-                T x = *reinterpret_cast<const T*>(p);
+                T x = *reinterpret_cast<const In*>(p);
                 if (i == 0 || (kMax ? x > best : x < best) || (x != x && best == best)) {
                     best = x;
                     where = i;
