@@ -1,10 +1,10 @@
-// Pooling. Rows are padded and split by stride once (planes.h), then every window is a fixed
-// pattern of contiguous vector loads, whatever the stride, the padding and the dilation.
+// Pooling. Windows are pool_windows.h; here stand what covers a whole plane, the gradients, and which of
+// them all is taken.
 #include "kernels/pool.h"
 
 #include "kernels/cpu/lanes.h"
 #include "kernels/cpu/parallel.h"
-#include "kernels/cpu/planes.h"
+#include "kernels/cpu/pool_windows.h"
 #include "kernels/parallel.h"
 
 namespace deeplite::cpu::reference {
@@ -22,119 +22,16 @@ dl_status pool_scatter_add_last(const dl_pool& p);
 
 namespace {
 
-constexpr int kRowsSlot = 0, kColumnsSlot = 1, kTapsSlot = 2;
-
-int64_t volume(const int64_t s[3]) { return s[0] * s[1] * s[2]; }
+constexpr int kRowsSlot = 0, kColumnsSlot = 1, kPlanSlot = 2;
 
 int64_t grain(const dl_pool& p) {
     const int64_t work = volume(p.in) + volume(p.out);
     return work >= 16384 ? 1 : 16384 / (work + 1) + 1;
 }
 
-// Taps [begin, end) of window o along dimension d that lie inside of the input.
-struct Taps {
-    int64_t origin, begin, end;
-};
-Taps taps(const dl_pool& p, int d, int64_t o) {
-    Taps t{o * p.stride[d] - p.pad[d], 0, p.kernel[d]};
-    const int64_t step = p.dilation[d];
-    const int64_t room = p.in[d] - t.origin;  // taps r with r * dilation < room
-    if (t.origin < 0) t.begin = step == 1 ? -t.origin : (-t.origin + step - 1) / step;
-    if (room < t.end * step) t.end = room <= 0 ? 0 : (room + step - 1) / step;
-    if (t.begin > t.end) t.begin = t.end;
-    return t;
-}
-
 template <class T>
 PhasedShape shape_of(const dl_pool& p) {
     return phased_shape<T>(p.in[2], p.pad[2], p.stride[2], p.out[2], p.kernel[2], p.dilation[2]);
-}
-
-// Where the taps of a window lie in a split row, relative to its output column.
-int64_t* tap_offsets(const dl_pool& p, const PhasedShape& s) {
-    auto* at = static_cast<int64_t*>(dl_scratch(size_t(p.kernel[2]) * sizeof(int64_t), kTapsSlot));
-    for (int64_t c = 0; at && c < p.kernel[2]; ++c) at[c] = s.offset(c * p.dilation[2]);
-    return at;
-}
-
-// All rows of a plane, split: [in0 * in1, stride, ld].
-template <class T>
-void split_plane(T* rows, const T* x, const dl_pool& p, const PhasedShape& s, T fill) {
-    for (int64_t r = 0; r < p.in[0] * p.in[1]; ++r)
-        split_row(rows + r * s.cells(), x + r * p.in[2], s, fill);
-}
-
-// The maxima of N windows without their places: two instructions a tap. The sum tells whether there
-// may be a NaN, which needs the order of the taps (also infinities of both signs look like one).
-template <class T>
-bool max_values(const dl_pool& p, const PhasedShape& s, const int64_t* at_tap, const T* rows,
-                const Taps& t0, const Taps& t1, typename Vec<T>::type* result) {
-    typename Vec<T>::type best = vset1<T>(T(-__builtin_inf())), sum = {};
-    for (int64_t r0 = t0.begin; r0 < t0.end; ++r0)
-        for (int64_t r1 = t1.begin; r1 < t1.end; ++r1) {
-            const int64_t row =
-                (t0.origin + r0 * p.dilation[0]) * p.in[1] + t1.origin + r1 * p.dilation[1];
-            const T* src = rows + row * s.cells();
-            for (int64_t c = 0; c < p.kernel[2]; ++c) {
-                const auto v = vload(src + at_tap[c]);
-                best = v > best ? v : best;
-                sum += v;
-            }
-        }
-    *result = best;
-    return !vany(sum != sum);
-}
-
-// One output row of max pooling; rows point at the split plane, y and idx at the output row. The
-// last vector of a row runs over into the next one, which is written later, where `room` allows.
-template <class T>
-void max_row(const dl_pool& p, const PhasedShape& s, const int64_t* at_tap, const T* rows,
-             const Taps& t0, const Taps& t1, const typename LaneInt<T>::type* first_column, T* y,
-             int64_t* idx, int64_t room) {
-    using I = typename LaneInt<T>::type;
-    using VI = typename Vec<I>::type;
-    constexpr int N = Vec<T>::N;
-    const I first_row = I(
-        ((t0.origin + t0.begin * p.dilation[0]) * p.in[1] + t1.origin + t1.begin * p.dilation[1]) *
-        p.in[2]);
-    VI iota;
-    for (int l = 0; l < N; ++l) iota[l] = I(l * p.stride[2]);
-    for (int64_t o = 0; o < p.out[2]; o += N) {
-        typename Vec<T>::type best;
-        if (!idx && max_values(p, s, at_tap, rows + o, t0, t1, &best)) {
-            if (o + N <= room)
-                vstore(y + o, best);
-            else
-                vstore_n(y + o, best, p.out[2] - o);
-            continue;
-        }
-        best = vset1<T>(T(-__builtin_inf()));
-        VI at = vload(first_column + o) + first_row;
-        for (int64_t r0 = t0.begin; r0 < t0.end; ++r0)
-            for (int64_t r1 = t1.begin; r1 < t1.end; ++r1) {
-                const int64_t row =
-                    (t0.origin + r0 * p.dilation[0]) * p.in[1] + t1.origin + r1 * p.dilation[1];
-                const T* src = rows + row * s.cells() + o;
-                const VI base = iota + I(row * p.in[2] + o * p.stride[2] - p.pad[2]);
-                for (int64_t c = 0; c < p.kernel[2]; ++c) {
-                    const auto v = vload(src + at_tap[c]);
-                    const VI better = (v > best) | (v != v);
-                    best = better ? v : best;
-                    at = better ? base + I(c * p.dilation[2]) : at;
-                }
-            }
-        I lanes[N];
-        memcpy(lanes, &at, sizeof lanes);
-        if (o + N <= room) {
-            vstore(y + o, best);
-            if (idx)
-                for (int l = 0; l < N; ++l) idx[o + l] = lanes[l];
-        } else {
-            vstore_n(y + o, best, p.out[2] - o);
-            if (idx)
-                for (int64_t l = 0; l < p.out[2] - o; ++l) idx[o + l] = lanes[l];
-        }
-    }
 }
 
 // One window that is the whole input.
@@ -182,63 +79,62 @@ dl_status global_max_forward(const dl_pool& p) {
     return DL_OK;
 }
 
+// Whether each window meets the input. One that does not is rare, and left to the twin.
+bool all_windows_meet(const dl_pool& p) {
+    for (int d = 0; d < 3; ++d)
+        for (int64_t o = 0; o < p.out[d]; ++o) {
+            const Taps t = taps(p, d, o);
+            if (t.begin == t.end) return false;
+        }
+    return true;
+}
+
+// One plane of max pooling by the plain twin, which knows about the order of NaNs.
+template <class T>
+dl_status plain_plane(const dl_pool& p, int64_t plane) {
+    dl_pool one = p;
+    one.planes = 1;
+    one.x = static_cast<T*>(p.x) + plane * volume(p.in);
+    one.y = static_cast<T*>(p.y) + plane * volume(p.out);
+    if (p.indices) one.indices = p.indices + plane * volume(p.out);
+    return reference::pool_table()->max_forward(&one);
+}
+
+template <class T, Windows kind>
+dl_status pool_windows(const dl_pool& p) {
+    WindowPlan<T> plan(p);
+    void* shared = dl_scratch(plan.shared_bytes(), kColumnsSlot);
+    if (!shared) return DL_OUT_OF_MEMORY;
+    plan.fill_shared(shared);
+    int failed = 0;
+    parallel_for(p.planes, grain(p), [&](int64_t begin, int64_t end) {
+        void* room = dl_scratch(plan.task_bytes(kind), kRowsSlot);
+        if (!room) return __atomic_store_n(&failed, int(DL_OUT_OF_MEMORY), __ATOMIC_RELAXED);
+        const T* all = static_cast<const T*>(p.x);
+        const WindowTask<T, kind> task(plan, room, all, all + p.planes * volume(p.in));
+        for (int64_t plane = begin; plane < end; ++plane) {
+            const T* x = all + plane * volume(p.in);
+            const int64_t at = plane * volume(p.out);
+            if (kind != Windows::mean && !is_ordinary(x, volume(p.in))) {
+                if (const dl_status s = plain_plane<T>(p, plane))
+                    __atomic_store_n(&failed, int(s), __ATOMIC_RELAXED);
+                continue;
+            }
+            task.run(x, static_cast<T*>(p.y) + at, p.indices ? p.indices + at : nullptr,
+                     end * volume(p.out) - at);
+        }
+    });
+    return dl_status(failed);
+}
+
 template <class T>
 dl_status max_forward(const dl_pool& p) {
     if (p.channels > 1 && volume(p.in) <= (int64_t(1) << 30)) return pool_max_last(p, false);
     if (p.channels > 1) return reference::pool_table()->max_forward(&p);
     if (covers_all(p)) return global_max_forward<T>(p);
-    using I = typename LaneInt<T>::type;
-    if (volume(p.in) > (int64_t(1) << 30) || p.stride[2] > kMaxPhases)
+    if (volume(p.in) > (int64_t(1) << 30) || p.stride[2] > kMaxPhases || !all_windows_meet(p))
         return reference::pool_table()->max_forward(&p);
-    const PhasedShape s = shape_of<T>(p);
-    const int64_t* at_tap = tap_offsets(p, s);
-    const int64_t padded = round_up(p.out[2], Vec<T>::N);
-    auto* first = static_cast<I*>(dl_scratch(size_t(padded) * sizeof(I), kColumnsSlot));
-    if (!first || !at_tap) return DL_OUT_OF_MEMORY;
-    for (int64_t o = 0; o < padded; ++o) {
-        const Taps t = taps(p, 2, o);
-        first[o] = I(t.origin + t.begin * p.dilation[2]);
-        if (o < p.out[2] && t.begin == t.end)  // a window of padding only: rare, left to the twin
-            return reference::pool_table()->max_forward(&p);
-    }
-    for (int d = 0; d < 2; ++d)
-        for (int64_t o = 0; o < p.out[d]; ++o) {
-            const Taps t = taps(p, d, o);
-            if (t.begin == t.end) return reference::pool_table()->max_forward(&p);
-        }
-    int failed = 0;
-    parallel_for(p.planes, grain(p), [&](int64_t begin, int64_t end) {
-        const int64_t cells = p.in[0] * p.in[1] * s.cells();
-        T* rows = static_cast<T*>(dl_scratch(size_t(cells) * sizeof(T), kRowsSlot));
-        if (!rows) {
-            __atomic_store_n(&failed, 1, __ATOMIC_RELAXED);
-            return;
-        }
-        for (int64_t plane = begin; plane < end; ++plane) {
-            const T* x = static_cast<const T*>(p.x) + plane * volume(p.in);
-            split_plane(rows, x, p, s, T(-__builtin_inf()));
-            int64_t at = plane * volume(p.out);
-            for (int64_t o0 = 0; o0 < p.out[0]; ++o0)
-                for (int64_t o1 = 0; o1 < p.out[1]; ++o1, at += p.out[2])
-                    max_row(p, s, at_tap, rows, taps(p, 0, o0), taps(p, 1, o1), first,
-                            static_cast<T*>(p.y) + at, p.indices ? p.indices + at : nullptr,
-                            end * volume(p.out) - at);
-        }
-    });
-    return failed ? DL_OUT_OF_MEMORY : DL_OK;
-}
-
-// What a window along dimension d counts for in the divisor.
-int64_t window_size(const dl_pool& p, int d, int64_t o) {
-    if (p.divisor) return 1;
-    const int64_t origin = o * p.stride[d] - p.pad[d];
-    int64_t begin = origin, end = origin + p.kernel[d];
-    if (end > p.in[d] + p.pad[d]) end = p.in[d] + p.pad[d];
-    if (!p.count_include_pad) {
-        if (begin < 0) begin = 0;
-        if (end > p.in[d]) end = p.in[d];
-    }
-    return end > begin ? end - begin : 0;
+    return p.indices ? pool_windows<T, Windows::max_places>(p) : pool_windows<T, Windows::max>(p);
 }
 
 // Sizes of the windows along a row, as T, rounded up to whole vectors.
@@ -256,29 +152,6 @@ template <class T>
 T row_size(const dl_pool& p, int64_t o0, int64_t o1) {
     if (p.divisor) return T(p.divisor);
     return T(window_size(p, 0, o0) * window_size(p, 1, o1));
-}
-
-template <class T>
-void avg_row(const dl_pool& p, const PhasedShape& s, const int64_t* at_tap, const T* rows,
-             const Taps& t0, const Taps& t1, T row_size, const T* sizes, T* y, int64_t room) {
-    using V = typename Vec<T>::type;
-    constexpr int N = Vec<T>::N;
-    for (int64_t o = 0; o < p.out[2]; o += N) {
-        V sum = {};
-        for (int64_t r0 = t0.begin; r0 < t0.end; ++r0)
-            for (int64_t r1 = t1.begin; r1 < t1.end; ++r1) {
-                const int64_t row = (t0.origin + r0) * p.in[1] + t1.origin + r1;
-                const T* src = rows + row * s.cells() + o;
-                for (int64_t c = 0; c < p.kernel[2]; ++c) sum += vload(src + at_tap[c]);
-            }
-        const V size = vload(sizes + o) * row_size;
-        // A window that meets only padding has sum 0 and maybe size 0.
-        const V mean = size == V{} ? V{} : sum / size;
-        if (o + N <= room)
-            vstore(y + o, mean);
-        else
-            vstore_n(y + o, mean, p.out[2] - o);
-    }
 }
 
 // Mean over a whole plane.
@@ -326,29 +199,7 @@ dl_status avg_forward(const dl_pool& p) {
     if (p.channels > 1) return pool_avg_last(p, false, false);
     if (is_global(p)) return global_avg_forward<T>(p);
     if (p.stride[2] > kMaxPhases) return reference::pool_table()->avg_forward(&p);
-    const PhasedShape s = shape_of<T>(p);
-    const T* sizes = column_sizes<T>(p);
-    const int64_t* at_tap = tap_offsets(p, s);
-    if (!sizes || !at_tap) return DL_OUT_OF_MEMORY;
-    int failed = 0;
-    parallel_for(p.planes, grain(p), [&](int64_t begin, int64_t end) {
-        const int64_t cells = p.in[0] * p.in[1] * s.cells();
-        T* rows = static_cast<T*>(dl_scratch(size_t(cells) * sizeof(T), kRowsSlot));
-        if (!rows) {
-            __atomic_store_n(&failed, 1, __ATOMIC_RELAXED);
-            return;
-        }
-        for (int64_t plane = begin; plane < end; ++plane) {
-            split_plane(rows, static_cast<const T*>(p.x) + plane * volume(p.in), p, s, T(0));
-            T* y = static_cast<T*>(p.y) + plane * volume(p.out);
-            for (int64_t o0 = 0; o0 < p.out[0]; ++o0)
-                for (int64_t o1 = 0; o1 < p.out[1]; ++o1, y += p.out[2])
-                    avg_row(p, s, at_tap, rows, taps(p, 0, o0), taps(p, 1, o1),
-                            row_size<T>(p, o0, o1), sizes, y,
-                            static_cast<T*>(p.y) + end * volume(p.out) - y);
-        }
-    });
-    return failed ? DL_OUT_OF_MEMORY : DL_OK;
+    return pool_windows<T, Windows::mean>(p);
 }
 
 // Output positions whose window covers input position i along dimension d.
@@ -414,6 +265,53 @@ struct Spread {
     }
 };
 
+// dy divided by the sizes of its windows, one plane.
+template <class T>
+void divide_by_sizes(const dl_pool& p, const T* dy, const T* sizes, T* share) {
+    constexpr int N = Vec<T>::N;
+    for (int64_t o0 = 0; o0 < p.out[0]; ++o0)
+        for (int64_t o1 = 0; o1 < p.out[1]; ++o1, dy += p.out[2], share += p.out[2]) {
+            const T rows = row_size<T>(p, o0, o1);
+            for (int64_t o = 0; o < p.out[2]; o += N) {
+                const int64_t n = p.out[2] - o < N ? p.out[2] - o : N;
+                const auto size = vload(sizes + o) * rows;
+                const typename Vec<T>::type v = vload_n(dy + o, n);
+                vstore_n(share + o, size == T(0) ? typename Vec<T>::type{} : v / size, n);
+            }
+        }
+}
+
+// With stride 1 the gradient is a sum over windows itself: input i gets the shares of the windows that
+// cover it, which are as many as a window has taps.
+template <class T>
+dl_status avg_backward_sliding(const dl_pool& p, const T* sizes) {
+    dl_pool q = p;
+    for (int d = 0; d < 3; ++d) {
+        q.in[d] = p.out[d], q.out[d] = p.in[d];
+        q.pad[d] = p.kernel[d] - 1 - p.pad[d];
+    }
+    WindowPlan<T> plan(q);
+    void* shared = dl_scratch(plan.shared_bytes(), kPlanSlot);
+    if (!shared) return DL_OUT_OF_MEMORY;
+    plan.fill_shared(shared);
+    int failed = 0;
+    parallel_for(p.planes, grain(p), [&](int64_t begin, int64_t end) {
+        const int64_t n = volume(p.out);
+        const size_t bytes = size_t(round_up(n, Vec<T>::N)) * sizeof(T);
+        char* room =
+            static_cast<char*>(dl_scratch(bytes + plan.task_bytes(Windows::sum), kRowsSlot));
+        if (!room) return __atomic_store_n(&failed, 1, __ATOMIC_RELAXED);
+        T* share = reinterpret_cast<T*>(room);
+        const WindowTask<T, Windows::sum> task(plan, room + bytes, share, share + n);
+        for (int64_t plane = begin; plane < end; ++plane) {
+            divide_by_sizes(p, static_cast<const T*>(p.y) + plane * n, sizes, share);
+            const int64_t at = plane * volume(p.in);
+            task.run(share, static_cast<T*>(p.x) + at, nullptr, end * volume(p.in) - at);
+        }
+    });
+    return failed ? DL_OUT_OF_MEMORY : DL_OK;
+}
+
 template <class T>
 dl_status avg_backward(const dl_pool& p) {
     if (p.channels > 1) return pool_avg_last(p, false, true);
@@ -422,6 +320,8 @@ dl_status avg_backward(const dl_pool& p) {
     const PhasedShape s = shape_of<T>(p);
     const T* sizes = column_sizes<T>(p);
     if (!sizes) return DL_OUT_OF_MEMORY;
+    if (p.stride[0] == 1 && p.stride[1] == 1 && p.stride[2] == 1)
+        return avg_backward_sliding<T>(p, sizes);
     int failed = 0;
     parallel_for(p.planes, grain(p), [&](int64_t begin, int64_t end) {
         const Spread<T> spread(p, s);
