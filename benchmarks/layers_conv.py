@@ -175,6 +175,34 @@ GOOGLENET = [
     layer("googlenet", "inception5b.branch3.1", 48, 128, 7, 3, 1, 1),
 ]
 
+POINTWISE = [  # what else is there of kernels of size 1
+    layer("nin", "cccp1", 96, 96, 54, 1),
+    layer("nin", "cccp3", 256, 256, 27, 1),
+    layer("nin", "cccp5", 384, 384, 13, 1),
+    layer("nin", "cccp7", 1024, 1024, 6, 1),
+    layer("densenet121", "denseblock1.layer3", 128, 128, 56, 1),
+    layer("densenet121", "transition1", 256, 128, 56, 1),
+    layer("densenet121", "denseblock2.layer7", 320, 128, 28, 1),
+    layer("densenet121", "denseblock3.layer1", 256, 128, 14, 1),
+    layer("densenet121", "denseblock3.layer16", 736, 128, 14, 1),
+    layer("densenet121", "denseblock4.layer1", 512, 128, 7, 1),
+    layer("densenet121", "denseblock4.layer16", 992, 128, 7, 1),
+    layer("squeezenet", "fire2.squeeze", 96, 16, 54, 1),
+    layer("squeezenet", "fire2.expand", 16, 64, 54, 1),
+    layer("squeezenet", "fire5.squeeze", 256, 32, 27, 1),
+    layer("squeezenet", "fire5.expand", 32, 128, 27, 1),
+    layer("squeezenet", "fire9.squeeze", 512, 64, 13, 1),
+    layer("squeezenet", "fire9.expand", 64, 256, 13, 1),
+    layer("squeezenet", "classifier", 512, 1000, 13, 1),
+    layer("mobilenet_v1", "features.1", 32, 64, 112, 1),
+    layer("mobilenet_v1", "features.3", 128, 128, 56, 1),
+    layer("mobilenet_v1", "features.7", 512, 512, 14, 1),
+    layer("mobilenet_v1", "features.13", 1024, 1024, 7, 1),
+    layer("mnasnet", "expand.28", 40, 240, 28, 1),
+    layer("mnasnet", "project.14", 480, 80, 14, 1),
+    layer("mnasnet", "expand.7", 192, 1152, 7, 1),
+]
+
 RESNEXT = [
     layer("resnext50", "layer1.conv2", 128, 128, 56, 3, 1, 1, groups=32),
     layer("resnext50", "layer2.0.conv2", 256, 256, 56, 3, 2, 1, groups=32),
@@ -241,6 +269,7 @@ LAYERS: list[ConvLayer] = [
     *VGG,
     *MOBILENET,
     *GOOGLENET,
+    *POINTWISE,
     *RESNEXT,
     *DEEPLAB,
     *DCGAN,
