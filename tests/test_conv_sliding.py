@@ -18,6 +18,7 @@ ALGORITHMS = (
     "patches",
     "pointwise",
     "rows",
+    "rows_turned",
 )
 Case = tuple[tuple[int, ...], tuple[int, ...], list[int], list[int], list[int], int]
 
@@ -37,7 +38,7 @@ def pointwise_case(rng: np.random.Generator) -> Case:
 
 def random_case(rng: np.random.Generator, name: str) -> Case:
     """Sizes of x and w, stride, padding, dilation, groups; depthwise: in two dimensions."""
-    if name == "pointwise":
+    if name in ("pointwise", "rows_turned"):
         return pointwise_case(rng)
     depthwise, atrous = name == "depthwise", name == "atrous"
     rank = 2 if depthwise or atrous else int(rng.choice([1, 2, 2, 2, 3]))
@@ -120,7 +121,7 @@ def test_agrees_with_the_loops_on_random_shapes(name: str, which: str, isa: str)
     applies = applies and (which != "backward_weight" or name not in forwards)
     applies = applies and (which != "backward_input" or name != "patches")
     applies = applies and (which == "backward_input" or name != "fold")
-    applies = applies and (which == "backward_weight" or name != "rows")
+    applies = applies and (which == "backward_weight" or not name.startswith("rows"))
     assert ran > 0 or not applies
 
 
@@ -136,6 +137,7 @@ def test_bits_do_not_depend_on_threads(name: str, which: str) -> None:
         ((2, 3, 65, 64), (600, 3, 4, 4), [4, 4], [0, 0], [1, 1], 1),
         ((3, 40, 9, 11), (70, 40, 1, 1), [1, 1], [0, 0], [1, 1], 1),
         ((1, 700, 6, 7), (30, 700, 1, 1), [1, 1], [0, 0], [1, 1], 1),
+        ((2, 30, 6, 7), (700, 30, 1, 1), [1, 1], [0, 0], [1, 1], 1),
     ]
     before = dl.get_num_threads()
     try:

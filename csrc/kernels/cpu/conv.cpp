@@ -211,6 +211,8 @@ constexpr Algorithm kBackwardWeight[] = {
      wino_backward_weight<float, 6>, nullptr},
     {"rows", always, weight_rows_seconds, conv_sum_error, backward_weight<float, weight_rows>,
      backward_weight<double, weight_rows>},
+    {"rows_turned", pointwise_applies, weight_rows_turned_seconds, conv_sum_error,
+     backward_weight<float, weight_rows_turned>, backward_weight<double, weight_rows_turned>},
     {"implicit_gemm", always, weight_gemm_seconds, conv_sum_error,
      backward_weight<float, weight_gemm>, backward_weight<double, weight_gemm>},
 };

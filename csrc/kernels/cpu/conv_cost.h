@@ -8,6 +8,7 @@
 #include "kernels/conv.h"
 #include "kernels/cpu/conv_pointwise_weight.h"
 #include "kernels/cpu/conv_sliding.h"
+#include "kernels/cpu/conv_weight_rows.h"
 
 namespace {
 
@@ -73,9 +74,19 @@ DL_INLINE double conv_sum_error(const dl_conv& p, dl_conv_pass pass) {
     return conv_eps(p) * (1 + 0.3 * __builtin_sqrt(terms < 512 ? terms : 512));
 }
 
-// The gradient of the weights as a matrix product: products, patches and transposition of the
-// result.
+// The gradient of the weights as a matrix product. Pointwise: products, and both factors transposed.
+inline double weight_gemm_flat_seconds(const dl_conv& p) {
+    const double lanes = DL_VEC_BYTES / conv_element(p), groups = double(p.groups);
+    const double steps = double(p.n) * double(conv_volume(p.out));
+    const double rows = __builtin_fmax(4, 2 * __builtin_ceil(double(p.k / p.groups) / 2));
+    const double columns = __builtin_ceil(double(p.c / p.groups) / lanes) * lanes;
+    const double copies = (rows + columns) * steps * 0.5 + rows * columns * 0.05;
+    return groups * (rows * columns * steps * 1.05 / conv_peak(p) + copies * kConvCycle) +
+           conv_traffic(p) / 50;
+}
+// Else: products, patches and transposition of the result.
 inline double weight_gemm_seconds(const dl_conv& p) {
+    if (is_pointwise(p)) return weight_gemm_flat_seconds(p);
     const double tile = DL_GEMM_NV * DL_VEC_BYTES / conv_element(p), groups = double(p.groups);
     const double rows = double(p.k / p.groups), steps = double(p.n) * double(conv_volume(p.out));
     const double columns = double(p.c / p.groups * conv_volume(p.kernel));
@@ -86,9 +97,7 @@ inline double weight_gemm_seconds(const dl_conv& p) {
     // Channels are put last four at a time, what is left of them one by one, for each block of columns.
     const double odd = conv_x_size(p) / double(p.c) * double(p.c / p.groups % 4);
     const double turns = conv_volume(p.kernel) > 1 ? odd * __builtin_ceil(columns / 256) * 1.5 : 0;
-    const double seconds = groups * (products + (copies + stores + turns) * kConvCycle);
-    // Whole planes are packed faster than patches, and requested ahead.
-    return (seconds + conv_traffic(p) / 1.5) * (is_pointwise(p) ? 0.85 : 1);
+    return groups * (products + (copies + stores + turns) * kConvCycle) + conv_traffic(p) / 1.5;
 }
 // Tiles of dot products of planes, and their reduction after each stretch.
 inline double weight_pointwise_seconds(const dl_conv& p) {
@@ -101,29 +110,36 @@ inline double weight_pointwise_seconds(const dl_conv& p) {
     const double step = __builtin_fmax(sums / (DL_VEC_BYTES > 16 ? 2 : 1), 4);
     const double stretch = double(point_stretch(conv_volume(p.out)));
     const double stretches = __builtin_ceil(double(p.n) * plane / stretch);
-    const double cycles = tiles * (steps * step * 0.95 + stretches * 3.5 * sums);
-    return double(p.groups) * cycles / 3.7e9 + conv_traffic(p) / 6;
+    const double cycles = tiles * (steps * step * 1.12 + stretches * 3.5 * sums);
+    return double(p.groups) * cycles / 3.7e9 + conv_traffic(p) / 15;
 }
-// Without patches: filters as lanes, a few channels at a time.
-inline double weight_rows_seconds(const dl_conv& p) {
+// Without patches: filters as lanes, a few channels at a time. store: cycles to put an element of dw
+// in its place.
+inline double weight_rows_cost(const dl_conv& p, double store) {
     const double lanes = DL_VEC_BYTES / conv_element(p), filters = double(p.k / p.groups);
     const double width = filters > lanes ? 2 * lanes : lanes, in = double(p.c / p.groups);
     const double slivers = __builtin_ceil(filters / width), most = DL_GEMM_MR;
     const double cgroups = __builtin_ceil(in / most), channels = in / cgroups;
-    const double rows = double(p.n * p.out[0] * p.out[1]), taps = double(conv_volume(p.kernel));
+    const bool flat = is_pointwise(p);  // then an image is one run
+    const double rows = double(flat ? p.n : p.n * p.out[0] * p.out[1]);
+    const double length = double(flat ? conv_volume(p.out) : p.out[2]);
+    const double taps = double(conv_volume(p.kernel));
     // Cycles of a step: products, their latency, loads.
     const double vectors = width / lanes, ports = DL_VEC_BYTES > 16 ? 2 : 1;
     const double step = __builtin_fmax(vectors * channels / ports,
                                        __builtin_fmax(4.0, (channels + 2 * vectors) / 2));
     const double runs = cgroups * slivers * taps * rows * conv_inside(p);
     const double few = in < 6 ? 1.5 : 1;  // little to do for each load
-    const double cycles = runs * (double(p.out[2]) * step * 1.03 + 8) * few +
-                          slivers * width * rows * double(p.out[2]) * 0.5 +
-                          in * taps * filters * 0.7;
+    const double cycles = runs * (length * step * 1.03 + 8) * few +
+                          slivers * width * rows * length * 0.5 + in * taps * filters * store;
     // dy is read again for each group of channels, which costs most when no cache holds it.
-    const double dy = conv_y_size(p) * conv_element(p);
+    const double dy = flat ? 0 : conv_y_size(p) * conv_element(p);
     const double again = cgroups * dy * (1 / 600e9 + (dy > 16e6 ? 1 / 40e9 : 0));
     return double(p.groups) * cycles * kConvCycle + again + conv_traffic(p) / 4;
+}
+inline double weight_rows_seconds(const dl_conv& p) { return weight_rows_cost(p, 0.7); }
+inline double weight_rows_turned_seconds(const dl_conv& p) {
+    return weight_rows_cost(weight_turned(p), 0.2);
 }
 // A vector of sums per tap, and its reduction in the end.
 inline double weight_depthwise_seconds(const dl_conv& p) {

@@ -214,6 +214,18 @@ void point_task(const Pointwise<T>& s, const PointTask& task, const T* w, T* sum
             point_rows(s, task, w, g, k0, gemm_min(KC, s.channels - k0), sums);
 }
 
+// Tasks to claim at once: some three to eight times for each thread, as many as share out evenly. (A
+// tile that somebody else goes on with was requested in vain, so not one by one.)
+DL_INLINE int64_t point_grain(int64_t tasks, int64_t least, int threads) {
+    const int64_t few = gemm_max(least, tasks / (8 * threads)), most = tasks / (3 * threads);
+    int64_t best = few, shortest = INT64_MAX;
+    for (int64_t q = few; q <= gemm_max(few, most); ++q) {
+        const int64_t longest = gemm_div_up(gemm_div_up(tasks, q), threads) * q;
+        if (longest < shortest) best = q, shortest = longest;
+    }
+    return best;
+}
+
 template <class T>
 dl_status pointwise(const Pointwise<T>& s) {
     constexpr int64_t N = Vec<T>::N, V = PointTile<T>::V;
@@ -227,7 +239,7 @@ dl_status pointwise(const Pointwise<T>& s) {
     const int threads = dl_num_threads();
     const int64_t parts = gemm_min(row_groups, gemm_div_up(4 * threads, all));
     const int64_t work = s.rows * s.channels * V * N / parts;
-    const int64_t grain = gemm_max(gemm_div_up(kGemmAlone / 4, work), all / (8 * threads));
+    const int64_t grain = point_grain(all * parts, gemm_div_up(kGemmAlone / 4, work), threads);
     const int64_t room = s.channels > PointTile<T>::KC ? s.rows * V * N : 1;
     int failed = 0;
     parallel_for(all * parts, grain, [&](int64_t begin, int64_t end) {

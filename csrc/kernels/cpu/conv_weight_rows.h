@@ -5,7 +5,8 @@
 //
 // is a product whose left factor is read where it lies, one broadcast for each of some channels, and
 // whose right factor is dy, transposed once so that filters are lanes. What lies in the padding is
-// left out rather than multiplied by zero.
+// left out rather than multiplied by zero. A pointwise product is symmetric, so there the two may change
+// places: x is transposed and dy read where it lies ("turned").
 #pragma once
 #include "kernels/cpu/conv_sliding.h"
 #include "kernels/cpu/conv_weight_gemm.h"
@@ -111,12 +112,14 @@ struct WeightRows {
     const Sliding<T>& s;  // the forward product, of some images
     const T* dy;          // packed: group by group, blocks of outputs, slivers of W filters
     int64_t filters;      // of a group, filled up to slivers
+    bool turned;          // filters are channels, and channels filters
 
-    bool run(const WeightPart& p, T* dw, bool add) const {
-        const int64_t steps = s.columns(), kc = gemm_kc<T>(steps), ld = p.f1 - p.f0;
-        const int64_t rows = (p.c1 - p.c0) * s.ntaps;
-        T* sums = static_cast<T*>(dl_scratch(
-            size_t(gemm_round_up(rows, Vec<T>::N) * gemm_round_up(ld, W)) * sizeof(T), 1));
+    // A block of dy stays in L2 while `tiles` tiles of channels are multiplied by it.
+    bool run(const WeightPart& p, int64_t tiles, T* dw, bool add) const {
+        const int64_t steps = s.columns(), kc = gemm_kc<T>(steps), count = p.c1 - p.c0;
+        const int64_t rows = count * s.ntaps, ld = gemm_round_up(p.f1 - p.f0, W);
+        T* sums =
+            static_cast<T*>(dl_scratch(size_t(gemm_round_up(rows, Vec<T>::N) * ld) * sizeof(T), 1));
         const size_t most = size_t(s.ntaps * kc);
         char* memory = static_cast<char*>(
             dl_scratch(most * sizeof(WeightRun) + size_t(s.ntaps + 1) * sizeof(int64_t), 3));
@@ -124,20 +127,23 @@ struct WeightRows {
         auto* runs = reinterpret_cast<WeightRun*>(memory);
         auto* first = reinterpret_cast<int64_t*>(runs + most);
         const T* x = s.src + (p.group * s.channels + p.c0) * s.src_plane;
-        const auto micro = weight_micro_of<T, V>(p.c1 - p.c0);
         for (int64_t k = 0; k < steps; k += kc) {
             const int64_t kn = gemm_min(kc, steps - k);
             first[0] = 0;
             for (int64_t t = 0; t < s.ntaps; ++t)
                 first[t + 1] = first[t] + weight_runs(s, s.taps[t], k, kn, runs + first[t]);
             const T* block = dy + p.group * filters * steps + k * filters;
-            for (int64_t f = p.f0; f < p.f1; f += W)
-                for (int64_t t = 0; t < s.ntaps; ++t)
-                    micro(runs + first[t], runs + first[t + 1], s.mul[2], x, s.src_plane,
-                          block + f * kn, sums + t * gemm_round_up(ld, W) + f - p.f0,
-                          s.ntaps * gemm_round_up(ld, W), k > 0);
+            for (int64_t i = 0; i < tiles; ++i) {
+                const int64_t c = i * count / tiles, cn = (i + 1) * count / tiles - c;
+                const auto micro = weight_micro_of<T, V>(cn);
+                for (int64_t f = p.f0; f < p.f1; f += W)
+                    for (int64_t t = 0; t < s.ntaps; ++t)
+                        micro(runs + first[t], runs + first[t + 1], s.mul[2], x + c * s.src_plane,
+                              s.src_plane, block + f * kn, sums + (c * s.ntaps + t) * ld + f - p.f0,
+                              s.ntaps * ld, k > 0);
+            }
         }
-        store(p, sums, rows, gemm_round_up(ld, W), dw, add);
+        turned ? copy(p, sums, ld, dw, add) : store(p, sums, rows, ld, dw, add);
         return true;
     }
 
@@ -162,20 +168,54 @@ struct WeightRows {
                 }
             }
     }
+    // sums [channel][filter] -> dw [channel][filter]
+    void copy(const WeightPart& p, const T* sums, int64_t ld, T* dw, bool add) const {
+        constexpr int64_t N = Vec<T>::N;
+        const int64_t end = gemm_min(p.f1, s.rows);
+        for (int64_t c = p.c0; c < p.c1; ++c, sums += ld) {
+            T* row = dw + (p.group * s.channels + c) * s.rows;
+            for (int64_t f = p.f0; f < end; f += N) {
+                const int64_t n = gemm_min(N, end - f);
+                typename Vec<T>::type v = vload(sums + f - p.f0);
+                if (add) v += vload_n(row + f, n);
+                n == N ? vstore(row + f, v) : vstore_n(row + f, v, n);
+            }
+        }
+    }
 };
 
+// How the result is cut into tasks.
+struct WeightCut {
+    int64_t tiles;    // of channels
+    int64_t each;     // tiles of a task
+    int64_t filters;  // parts of the filters
+};
+template <class T>
+WeightCut weight_cut(const Sliding<T>& s, int64_t slivers, int threads) {
+    int64_t tiles = gemm_div_up(s.channels, GemmTile<T>::MR);
+    // Few tiles are as many as the threads share evenly; many go together, as long as their sums stay
+    // small, so that dy comes from L3 once for all of them.
+    if (s.groups == 1 && tiles < 16 * threads)
+        tiles = gemm_min(s.channels, gemm_round_up(tiles, threads));
+    const int64_t each =
+        s.ntaps > 1 ? 1 : gemm_max(1, gemm_min(4, s.groups * tiles / (4 * threads)));
+    const int64_t want = gemm_div_up(4 * threads, s.groups * gemm_div_up(tiles, each));
+    return {tiles, each, gemm_min(slivers, want)};
+}
+
 template <class T, int V>
-dl_status weight_rows_of(const dl_conv& p, Sliding<T> s) {
+dl_status weight_rows_of(const dl_conv& p, Sliding<T> s, bool turned) {
     typedef GemmTile<T> Tile;
     constexpr int W = V * Vec<T>::N;
     const int64_t plane = s.positions(), images = s.n, filters = gemm_round_up(s.rows, W);
     const int64_t span =  // images at a time
         gemm_min(images, gemm_max(1, Tile::SHARED / (s.groups * filters * plane)));
-    // Channels are spread evenly over groups; filters are cut where these make too few tasks.
-    const int64_t cgroups = gemm_div_up(s.channels, Tile::MR), slivers = filters / W;
-    const int64_t want = gemm_div_up(8 * dl_num_threads(), s.groups * cgroups);
-    const int64_t part = gemm_div_up(slivers, gemm_min(slivers, want)) * W;
-    const int64_t fparts = gemm_div_up(filters, part);
+    // Channels are spread evenly over tiles, and these over tasks; filters are cut where that makes too
+    // few of them. Speed alone depends on how.
+    const int threads = dl_num_threads();
+    const WeightCut cut = weight_cut<T>(s, filters / W, threads);
+    const int64_t part = gemm_div_up(filters / W, cut.filters) * W;
+    const int64_t fparts = gemm_div_up(filters, part), tasks = gemm_div_up(cut.tiles, cut.each);
     T* dy = static_cast<T*>(dl_scratch(size_t(s.groups * filters * span * plane) * sizeof(T), 0));
     if (!dy) return DL_OUT_OF_MEMORY;
     const T *x = s.src, *y = static_cast<const T*>(p.y);
@@ -187,14 +227,15 @@ dl_status weight_rows_of(const dl_conv& p, Sliding<T> s) {
             pack_all<T, W>(
                 dy + g * filters * steps,
                 PackChannels<T, W>{y + (n * p.k + g * s.rows) * plane, plane, p.k * plane}, 0,
-                s.rows, steps, dl_num_threads());
-        const WeightRows<T, V> product{s, dy, filters};
-        parallel_for(s.groups * cgroups * fparts, 1, [&](int64_t begin, int64_t end) {
+                s.rows, steps, threads);
+        const WeightRows<T, V> product{s, dy, filters, turned};
+        parallel_for(s.groups * tasks * fparts, 1, [&](int64_t begin, int64_t end) {
             for (int64_t i = begin; i < end; ++i) {
-                const int64_t c = i / fparts % cgroups, f = i % fparts * part;
-                const WeightPart q{i / fparts / cgroups, c * s.channels / cgroups,
-                                   (c + 1) * s.channels / cgroups, f, gemm_min(filters, f + part)};
-                if (!product.run(q, static_cast<T*>(p.w), n > 0))
+                const int64_t f = i % fparts * part, task = i / fparts % tasks;
+                const int64_t t0 = task * cut.tiles / tasks, t1 = (task + 1) * cut.tiles / tasks;
+                const WeightPart q{i / fparts / tasks, t0 * s.channels / cut.tiles,
+                                   t1 * s.channels / cut.tiles, f, gemm_min(filters, f + part)};
+                if (!product.run(q, t1 - t0, static_cast<T*>(p.w), n > 0))
                     __atomic_store_n(&failed, 1, __ATOMIC_RELAXED);
             }
         });
@@ -209,7 +250,27 @@ dl_status weight_rows(const dl_conv& p, const Sliding<T>& s) {
         memset(p.w, 0, size_t(p.k * s.channels * s.ntaps) * sizeof(T));
         return DL_OK;
     }
-    return s.rows <= Vec<T>::N ? weight_rows_of<T, 1>(p, s) : weight_rows_of<T, 2>(p, s);
+    return s.rows <= Vec<T>::N ? weight_rows_of<T, 1>(p, s, false)
+                               : weight_rows_of<T, 2>(p, s, false);
+}
+
+// The same with x and dy exchanged.
+DL_INLINE dl_conv weight_turned(const dl_conv& p) {
+    dl_conv q = p;
+    q.x = p.y, q.y = p.x, q.c = p.k, q.k = p.c;
+    return q;
+}
+template <class T>
+dl_status weight_rows_turned(const dl_conv& p, const Sliding<T>&) {
+    const dl_conv q = weight_turned(p);
+    ConvTap tap;
+    const Sliding<T> s = sliding_forward<T>(q, &tap);
+    if (s.columns() == 0) {
+        memset(p.w, 0, size_t(p.k * s.rows) * sizeof(T));
+        return DL_OK;
+    }
+    return s.rows <= Vec<T>::N ? weight_rows_of<T, 1>(q, s, true)
+                               : weight_rows_of<T, 2>(q, s, true);
 }
 
 }  // namespace
