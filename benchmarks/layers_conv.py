@@ -1,8 +1,8 @@
 """The distinct convolution layers of well-known networks, as plain data for the benchmarks.
 
 Input sizes are those of 224 x 224 images (227 for AlexNet, 32 for LeNet-5, noise of 100 channels
-for DCGAN, the stride-8 features of 513 x 513 images for DeepLab). Layers that only repeat another
-one's sizes are left out.
+for DCGAN, 299 for Inception v3, the stride-8 features of 513 x 513 images for DeepLab). Layers that
+only repeat another one's sizes are left out.
 """
 
 from __future__ import annotations
@@ -203,6 +203,19 @@ POINTWISE = [  # what else is there of kernels of size 1
     layer("mnasnet", "expand.7", 192, 1152, 7, 1),
 ]
 
+# Of Inception v3 (299 x 299 images), v4 and Inception-ResNet v2: what GoogLeNet does not have.
+INCEPTION = [
+    layer("inception_v3", "branch5x5", 48, 64, 35, 5, 1, 2),
+    layer("inception_v3", "reduce35", 288, 384, 35, 3, 2),
+    layer("inception_v3", "reduce35.double", 96, 96, 35, 3, 2),
+    layer("inception_v3", "row7", 128, 128, 17, (1, 7), 1, (0, 3)),
+    layer("inception_v3", "column7", 192, 192, 17, (7, 1), 1, (3, 0)),
+    layer("inception_v3", "reduce17", 192, 320, 17, 3, 2),
+    layer("inception_v3", "row3", 384, 384, 8, (1, 3), 1, (0, 1)),
+    layer("inception_v3", "column3", 384, 384, 8, (3, 1), 1, (1, 0)),
+    layer("inception_v4", "column7", 224, 256, 17, (7, 1), 1, (3, 0)),
+]
+
 RESNEXT = [
     layer("resnext50", "layer1.conv2", 128, 128, 56, 3, 1, 1, groups=32),
     layer("resnext50", "layer2.0.conv2", 256, 256, 56, 3, 2, 1, groups=32),
@@ -270,6 +283,7 @@ LAYERS: list[ConvLayer] = [
     *MOBILENET,
     *GOOGLENET,
     *POINTWISE,
+    *INCEPTION,
     *RESNEXT,
     *DEEPLAB,
     *DCGAN,

@@ -131,13 +131,14 @@ def test_winograd_bits_do_not_depend_on_threads(name: str, sizes: tuple) -> None
             np.testing.assert_array_equal(a, b)
 
 
-def test_winograd_keeps_to_3x3_of_stride_1_in_float32() -> None:
+def test_winograd_keeps_to_dense_windows_in_float32() -> None:
     x, w, args = make(SHAPES["3x3"])
     names = [o.name for o in conv.explain(x, w, *args)]
     assert set(WINOGRAD) <= set(names)
-    others = [conv.explain(x, w, 2, 1), conv.explain(x, w, 1, 1, 2)]
-    others += [conv.explain(*make(SHAPES[s])[:2]) for s in ("pointwise", "1d", "3d")]
+    others = [conv.explain(x, w, 1, 2, 2), conv.explain(x, w, 3, 1)]
+    others += [conv.explain(*make(SHAPES[s])[:2]) for s in ("pointwise", "1d")]
     others.append(conv.explain(x.double(), w.double(), *args))
+    others.append(conv.explain(x, w, 2, 1, which="backward_weight"))
     for options in others:
         assert not set(WINOGRAD) & {o.name for o in options}
 

@@ -139,6 +139,16 @@ double atrous_error(const dl_conv& p, dl_conv_pass pass);
 template <dl_conv_pass pass>
 dl_status atrous(const dl_conv& p);
 
+// Tiles of Winograd's algorithm: of 2x2 ... 6x6 results, of 3 or 4 neighbours in a row or column.
+typedef WinoSquare<2, 3> Square2;
+typedef WinoSquare<4, 3> Square4;
+typedef WinoSquare<5, 2> Square5;
+typedef WinoSquare<6, 3> Square6;
+typedef WinoShape<1, 1, 3, 4> Row3;
+typedef WinoShape<1, 1, 4, 3> Row4;
+typedef WinoShape<3, 4, 1, 1> Column3;
+typedef WinoShape<4, 3, 1, 1> Column4;
+
 // ---- the lists ---------------------------------------------------------------------------------
 
 constexpr Algorithm kForward[] = {
@@ -156,12 +166,22 @@ constexpr Algorithm kForward[] = {
      forward<double, sliding_patches>},
     {"atrous", atrous_applies, atrous_seconds<DL_CONV_FORWARD>, atrous_error,
      atrous<DL_CONV_FORWARD>, nullptr},
-    {"winograd2", wino_applies, wino_forward_seconds<2>, wino_error<2>, wino_forward<float, 2>,
-     nullptr},
-    {"winograd4", wino_applies, wino_forward_seconds<4>, wino_error<4>, wino_forward<float, 4>,
-     nullptr},
-    {"winograd6", wino_applies, wino_forward_seconds<6>, wino_error<6>, wino_forward<float, 6>,
-     nullptr},
+    {"winograd2", wino_applies<Square2>, wino_seconds<Square2, false>, wino_error<Square2>,
+     forward<float, WinoProduct<Square2>::run>, nullptr},
+    {"winograd4", wino_applies<Square4>, wino_seconds<Square4, false>, wino_error<Square4>,
+     forward<float, WinoProduct<Square4>::run>, nullptr},
+    {"winograd5", wino_applies<Square5>, wino_seconds<Square5, false>, wino_error<Square5>,
+     forward<float, WinoProduct<Square5>::run>, nullptr},
+    {"winograd6", wino_applies<Square6>, wino_seconds<Square6, false>, wino_error<Square6>,
+     forward<float, WinoProduct<Square6>::run>, nullptr},
+    {"winograd_row3", wino_applies<Row3>, wino_seconds<Row3, false>, wino_error<Row3>,
+     forward<float, WinoProduct<Row3>::run>, nullptr},
+    {"winograd_row4", wino_applies<Row4>, wino_seconds<Row4, false>, wino_error<Row4>,
+     forward<float, WinoProduct<Row4>::run>, nullptr},
+    {"winograd_column3", wino_applies<Column3>, wino_seconds<Column3, false>, wino_error<Column3>,
+     forward<float, WinoProduct<Column3>::run>, nullptr},
+    {"winograd_column4", wino_applies<Column4>, wino_seconds<Column4, false>, wino_error<Column4>,
+     forward<float, WinoProduct<Column4>::run>, nullptr},
     {"implicit_gemm", always, sliding_seconds<sliding_gemm_seconds, false>, conv_sum_error,
      forward<float, sliding_gemm>, forward<double, sliding_gemm>},
 };
@@ -181,12 +201,22 @@ constexpr Algorithm kBackwardInput[] = {
      fold_backward_input<double>},
     {"atrous", atrous_applies, atrous_seconds<DL_CONV_BACKWARD_INPUT>, atrous_error,
      atrous<DL_CONV_BACKWARD_INPUT>, nullptr},
-    {"winograd2", wino_applies, wino_backward_input_seconds<2>, wino_error<2>,
-     wino_backward_input<float, 2>, nullptr},
-    {"winograd4", wino_applies, wino_backward_input_seconds<4>, wino_error<4>,
-     wino_backward_input<float, 4>, nullptr},
-    {"winograd6", wino_applies, wino_backward_input_seconds<6>, wino_error<6>,
-     wino_backward_input<float, 6>, nullptr},
+    {"winograd2", wino_applies<Square2>, wino_seconds<Square2, true>, wino_error<Square2>,
+     backward_input<float, WinoProduct<Square2>::run>, nullptr},
+    {"winograd4", wino_applies<Square4>, wino_seconds<Square4, true>, wino_error<Square4>,
+     backward_input<float, WinoProduct<Square4>::run>, nullptr},
+    {"winograd5", wino_applies<Square5>, wino_seconds<Square5, true>, wino_error<Square5>,
+     backward_input<float, WinoProduct<Square5>::run>, nullptr},
+    {"winograd6", wino_applies<Square6>, wino_seconds<Square6, true>, wino_error<Square6>,
+     backward_input<float, WinoProduct<Square6>::run>, nullptr},
+    {"winograd_row3", wino_applies<Row3>, wino_seconds<Row3, true>, wino_error<Row3>,
+     backward_input<float, WinoProduct<Row3>::run>, nullptr},
+    {"winograd_row4", wino_applies<Row4>, wino_seconds<Row4, true>, wino_error<Row4>,
+     backward_input<float, WinoProduct<Row4>::run>, nullptr},
+    {"winograd_column3", wino_applies<Column3>, wino_seconds<Column3, true>, wino_error<Column3>,
+     backward_input<float, WinoProduct<Column3>::run>, nullptr},
+    {"winograd_column4", wino_applies<Column4>, wino_seconds<Column4, true>, wino_error<Column4>,
+     backward_input<float, WinoProduct<Column4>::run>, nullptr},
     {"implicit_gemm", always, sliding_seconds<sliding_gemm_seconds, true>, conv_sum_error,
      backward_input<float, sliding_gemm>, backward_input<double, sliding_gemm>},
 };
@@ -203,12 +233,12 @@ constexpr Algorithm kBackwardWeight[] = {
      pointwise_backward_weight<float>, pointwise_backward_weight<double>},
     {"atrous", atrous_applies, atrous_seconds<DL_CONV_BACKWARD_WEIGHT>, atrous_error,
      atrous<DL_CONV_BACKWARD_WEIGHT>, nullptr},
-    {"winograd2", wino_applies, wino_backward_weight_seconds<2>, wino_error<2>,
-     wino_backward_weight<float, 2>, nullptr},
-    {"winograd4", wino_applies, wino_backward_weight_seconds<4>, wino_error<4>,
-     wino_backward_weight<float, 4>, nullptr},
-    {"winograd6", wino_applies, wino_backward_weight_seconds<6>, wino_error<6>,
-     wino_backward_weight<float, 6>, nullptr},
+    {"winograd2", wino_weight_applies, wino_backward_weight_seconds<Square2>, wino_error<Square2>,
+     wino_backward_weight<float, Square2>, nullptr},
+    {"winograd4", wino_weight_applies, wino_backward_weight_seconds<Square4>, wino_error<Square4>,
+     wino_backward_weight<float, Square4>, nullptr},
+    {"winograd6", wino_weight_applies, wino_backward_weight_seconds<Square6>, wino_error<Square6>,
+     wino_backward_weight<float, Square6>, nullptr},
     {"rows", always, weight_rows_seconds, conv_sum_error, backward_weight<float, weight_rows>,
      backward_weight<double, weight_rows>},
     {"rows_turned", pointwise_applies, weight_rows_turned_seconds, conv_sum_error,

@@ -1,7 +1,8 @@
-// Winograd's algorithm for 3x3 convolutions of stride 1, F(M x M, 3 x 3), forward and gradient of
-// the input: A^2 = (M + 2)^2 products per channel instead of 9 M^2.
+// Winograd's algorithm for convolutions that are sums of small dense windows (conv_winograd_parts.h),
+// forward and gradient of the input. F(M x M, 3 x 3) takes (M + 2)^2 products per channel and window
+// instead of 9 M^2. A "channel" is here one of the input under one of the windows.
 //
-// Layouts, x = 0 ... A^2 - 1 the point, N the lanes of a vector:
+// Layouts, x = 0 ... POINTS - 1 the point, N the lanes of a vector:
 //   V  transformed tiles     [chunk of channels][x][block of tiles][channel / N][tile of the block,
 //                             MR][channel % N]
 //   U  transformed filters   [x][channel][row, up to NR]: a chunk of rows and channels
@@ -17,39 +18,71 @@
 // takes some rows.
 #pragma once
 #include "kernels/cpu/conv_cost.h"
+#include "kernels/cpu/conv_rows.h"
 #include "kernels/cpu/conv_winograd_tiles.h"
 #include "kernels/cpu/static_size.h"
 
 namespace {
 
-template <class T, int M>
-struct Wino {
-    static constexpr int A = M + 2, POINTS = A * A;
+constexpr int64_t kWinoFilters = 10 << 20;  // bytes of transformed filters that are made ahead
+
+// The sizes that decide how the work is cut; planes: slices of all images.
+struct WinoSize {
+    int64_t planes, groups, rows, channels, parts;
+    int64_t out[2];
+};
+
+template <class T, class S>
+struct WinoPlan {
+    static constexpr int A0 = S::A0, A1 = S::A1, POINTS = S::POINTS;
     static constexpr int N = Vec<T>::N, MR = GemmTile<T>::MR, NV = GemmTile<T>::NV, NR = NV * N;
     // Channels of a U chunk, which is to leave half of L2 to V and P.
     static constexpr int64_t KC = (300 << 10) / int64_t(POINTS * NR * sizeof(T)) / N * N;
 
-    const WinoProblem<T> p;
-    WinoGrid<M> grid;
-    int64_t blocks_c;          // channels / N
-    int64_t v_block, v_point;  // elements of V per block of tiles, and per point of a chunk
+    WinoSize size;
+    WinoGrid<S> grid;
+    int64_t blocks_c, blocks_v;  // channels / N, of a window and of all
+    int64_t v_block, v_point;    // elements of V per block of tiles, and per point of a chunk
     int64_t chunks_k, u_panel, u_chunk;
     int64_t stretch, block;  // tiles of a stretch, and of a block within
 
-    explicit Wino(const WinoProblem<T>& problem);
-    int64_t chunks_c() const { return gemm_div_up(blocks_c * N, KC); }
+    explicit WinoPlan(const WinoSize& size);
+    int64_t chunks_c() const { return gemm_div_up(blocks_v * N, KC); }
     int64_t stretches() const { return gemm_div_up(grid.count, stretch); }
     int64_t blocks(int64_t tiles) const { return gemm_div_up(tiles, block); }
     int64_t v_size() const { return chunks_c() * POINTS * v_point; }
     int64_t p_tile() const { return NV * (POINTS + 1) * N; }
     int64_t p_size(int64_t tiles) const { return blocks(tiles) * MR * p_tile(); }
-    int64_t stage_size() const { return wino_stage_size<T, M>(gemm_min(kWinoRun, grid.tx)); }
+    int64_t stage_size() const { return wino_stage_size<T, S>(gemm_min(kWinoRun, grid.tx)); }
     bool makes_filters_once() const {
-        return stretches() > 1 && u_size() * int64_t(sizeof(T)) <= (10 << 20);
+        return stretches() > 1 && u_size() * int64_t(sizeof(T)) <= kWinoFilters;
     }
-    int64_t u_size() const { return p.groups * chunks_k * chunks_c() * u_chunk; }
+    int64_t u_size() const { return size.groups * chunks_k * chunks_c() * u_chunk; }
+};
 
-    void input(int64_t g, int64_t cb, int64_t t0, int64_t first, int64_t last, T* v,
+template <class T, class S>
+struct Wino : WinoPlan<T, S> {
+    typedef WinoPlan<T, S> Plan;
+    using Plan::A0, Plan::A1, Plan::POINTS, Plan::N, Plan::MR, Plan::NV, Plan::NR, Plan::KC;
+    using Plan::blocks, Plan::chunks_c, Plan::stretches, Plan::v_size, Plan::p_tile;
+    using Plan::chunks_k, Plan::u_panel, Plan::u_chunk, Plan::stretch, Plan::block;
+    using Plan::grid, Plan::blocks_c, Plan::blocks_v, Plan::v_block, Plan::v_point;
+    using Plan::p_size, Plan::stage_size, Plan::makes_filters_once, Plan::u_size;
+
+    const Sliding<T>& s;
+    const WinoPart* parts;
+
+    Wino(const Sliding<T>& sliding, const WinoPart* windows, int64_t count)
+        : Plan({sliding.n * sliding.grid[0],
+                sliding.groups,
+                sliding.rows,
+                sliding.channels,
+                count,
+                {sliding.grid[1], sliding.grid[2]}}),
+          s(sliding),
+          parts(windows) {}
+
+    void input(int64_t g, int64_t vb, int64_t t0, int64_t first, int64_t last, T* v,
                T* stage) const;
     void filters(int64_t g, int64_t k, int64_t c, T* u) const;
     void rows(int64_t g, int64_t k, const T* u_all, const T* v, int64_t t0, int64_t first,
@@ -57,50 +90,59 @@ struct Wino {
     dl_status run() const;
 };
 
-// Tiles [first, last) of the stretch that begins at t0, channels of block cb of group g, to v.
-template <class T, int M>
-void Wino<T, M>::input(int64_t g, int64_t cb, int64_t t0, int64_t first, int64_t last, T* v,
+// Tiles [first, last) of the stretch that begins at t0, channels of block vb of group g, to v.
+template <class T, class S>
+void Wino<T, S>::input(int64_t g, int64_t vb, int64_t t0, int64_t first, int64_t last, T* v,
                        T* stage) const {
-    const int64_t c = cb * N, plane = p.src_plane();
-    const T* planes = p.src + (g * p.channels + c) * plane;
-    wino_runs<M>(grid, t0 + first, t0 + last, [&](const WinoRun& run) {
+    const WinoPart& part = parts[vb / blocks_c];
+    const int64_t c = vb % blocks_c * N, at = vb * N;
+    const T* planes = s.src + (g * s.channels + c) * s.src_plane;
+    wino_runs<S>(grid, t0 + first, t0 + last, [&](const WinoRun& run) {
         T* to[kWinoRun];
         for (int64_t i = 0; i < run.count; ++i) {
             const int64_t t = run.t + i - t0;
             to[i] =
-                v + c / KC * POINTS * v_point + t / block * v_block + c % KC * MR + t % block * N;
+                v + at / KC * POINTS * v_point + t / block * v_block + at % KC * MR + t % block * N;
         }
-        wino_input<T, M>(planes + run.n * p.groups * p.channels * plane, plane,
-                         gemm_min(N, p.channels - c), p.in, p.pad, run, stage,
-                         [&](int64_t t, int i, const typename Vec<T>::type(&d)[A]) {
-                             T* row = to[t] + i * A * v_point;
+        const int64_t slice = run.n % s.grid[0] * s.mul[0] + part.off[0];
+        const bool inside = slice >= 0 && slice < s.in[0];
+        const WinoWindow window{
+            {inside ? s.in[1] : 0, s.in[2]}, {part.off[1], part.off[2]}, {s.mul[1], s.mul[2]}};
+        const T* image = planes + run.n / s.grid[0] * s.src_image;
+        wino_input<T, S>(inside ? image + slice * s.in[1] * s.in[2] : image, s.src_plane,
+                         gemm_min(N, s.channels - c), window, run, stage,
+                         [&](int64_t t, int i, const typename Vec<T>::type(&d)[A1]) {
+                             T* row = to[t] + i * A1 * v_point;
 #pragma GCC unroll 8
-                             for (int j = 0; j < A; ++j) vstore(row + j * v_point, d[j]);
+                             for (int j = 0; j < A1; ++j) vstore(row + j * v_point, d[j]);
                          });
     });
 }
 
 // The U chunk of rows [k, k + NR) and channels [c, c + KC) of group g.
-template <class T, int M>
-void Wino<T, M>::filters(int64_t g, int64_t k, int64_t c, T* u) const {
+template <class T, class S>
+void Wino<T, S>::filters(int64_t g, int64_t k, int64_t c, T* u) const {
     typedef typename Vec<T>::type V;
-    const int64_t width = gemm_min(NR, gemm_round_up(p.rows - k, N));
-    const int64_t end = gemm_min(blocks_c * N, c + KC);
-    const T* group = p.w + g * p.w_group;
-    for (int64_t i = c; i < end; ++i, u += width)
+    const int64_t width = gemm_min(NR, gemm_round_up(s.rows - k, N));
+    const int64_t end = gemm_min(blocks_v * N, c + KC);
+    const T* group = s.w + g * s.w_group;
+    for (int64_t i = c; i < end; ++i, u += width) {
+        const WinoPart& part = parts[i / (blocks_c * N)];
+        const int64_t channel = i % (blocks_c * N);
         for (int64_t v = 0; v < width; v += N) {
-            V taps[9] = {};  // of channels that are not there: 0 times whatever V holds
-            const int64_t there = gemm_min(N, p.rows - k - v);
-            if (i < p.channels) {
-                const T* w = group + (k + v) * p.w_row + i * p.w_channel;
+            V taps[S::TAPS] = {};  // of channels that are not there: 0 times whatever V holds
+            const int64_t there = gemm_min(N, s.rows - k - v);
+            if (channel < s.channels) {
+                const T* w = group + (k + v) * s.w_row + channel * s.w_channel;
                 // The rows are too many, or the channels too far apart, for the processor to see
                 // what comes.
                 for (int64_t r = 0; r < there; ++r)
-                    __builtin_prefetch(w + r * p.w_row + 8 * p.w_channel);
-                wino_taps(w, p.w_row, there, p.turned, taps);
+                    __builtin_prefetch(w + r * s.w_row + 8 * s.w_channel + part.first);
+                wino_taps<S>(w, s.w_row, there, part, taps);
             }
-            wino_filter<T, M>(taps, u + v, u_panel);
+            wino_filter<S>(taps, u + v, u_panel);
         }
+    }
 }
 
 // c[R, V vectors] (+)= a @ b: a as V holds it, `blocks` blocks of N channels; c's rows ldc apart,
@@ -153,13 +195,13 @@ WinoMicro<T> wino_micro_of(int64_t rows) {
 
 // Rows [k, k + NR) of the result for tiles [first, last) of a stretch (first a multiple of block):
 // the products over all channels, and their way back. u_all: all of U, or null to make it here.
-template <class T, int M>
-void Wino<T, M>::rows(int64_t g, int64_t k, const T* u_all, const T* v, int64_t t0, int64_t first,
+template <class T, class S>
+void Wino<T, S>::rows(int64_t g, int64_t k, const T* u_all, const T* v, int64_t t0, int64_t first,
                       int64_t last, T* memory) const {
     T *products = memory, *made = products + p_size(last - first), *stage = made + u_chunk;
-    const int64_t width = gemm_min(NV, gemm_div_up(p.rows - k, N)), ldv = (POINTS + 1) * N;
-    for (int64_t c = 0; c < blocks_c * N; c += KC) {
-        const int64_t count = gemm_min(KC / N, blocks_c - c / N);
+    const int64_t width = gemm_min(NV, gemm_div_up(s.rows - k, N)), ldv = (POINTS + 1) * N;
+    for (int64_t c = 0; c < blocks_v * N; c += KC) {
+        const int64_t count = gemm_min(KC / N, blocks_v - c / N);
         const T* u = made;
         if (u_all)
             u = u_all + ((g * chunks_k + k / NR) * chunks_c() + c / KC) * u_chunk;
@@ -176,13 +218,17 @@ void Wino<T, M>::rows(int64_t g, int64_t k, const T* u_all, const T* v, int64_t 
             }
     }
     for (int64_t i = 0; i < width; ++i) {
-        const int64_t row = g * p.rows + k + i * N, kn = gemm_min(N, p.rows - k - i * N);
-        const auto bias = p.bias ? vload_n(p.bias + row, kn) : typename Vec<T>::type{};
+        const int64_t row = g * s.rows + k + i * N, kn = gemm_min(N, s.rows - k - i * N);
+        const auto bias = s.bias ? vload_n(s.bias + row, kn) : typename Vec<T>::type{};
         for (int64_t t = first; t < last; t += block)
-            wino_runs<M>(grid, t0 + t, t0 + gemm_min(t + block, last), [&](const WinoRun& run) {
+            wino_runs<S>(grid, t0 + t, t0 + gemm_min(t + block, last), [&](const WinoRun& run) {
                 const int64_t at = (t - first) / block * MR + run.t - t0 - t;
-                wino_output<T, M>(run, products + at * p_tile() + i * ldv, p_tile(), bias, p.out,
-                                  p.dst + (run.n * p.groups * p.rows + row) * p.dst_plane(), kn,
+                const WinoPlanes<T> to{s.dst + row * s.dst_plane + sliding_place(s, run.n, 0),
+                                       {s.grid[1], s.grid[2]},
+                                       {s.out_mul[1], s.out_mul[2]},
+                                       s.out[2],
+                                       s.dst_plane};
+                wino_output<T, S>(run, products + at * p_tile() + i * ldv, p_tile(), bias, to, kn,
                                   stage);
             });
     }
@@ -190,15 +236,17 @@ void Wino<T, M>::rows(int64_t g, int64_t k, const T* u_all, const T* v, int64_t 
 
 // Stretches are as long as L2 holds them (V, P and a chunk of U) when there are few channels; with
 // many, V lives in L3, and a stretch is long enough that making U for it costs little.
-template <class T, int M>
-Wino<T, M>::Wino(const WinoProblem<T>& problem) : p(problem), grid(problem.n, problem.out) {
-    blocks_c = gemm_div_up(p.channels, N);
-    chunks_k = gemm_div_up(p.rows, NR);
-    u_panel = gemm_min(KC, blocks_c * N) * NR + N;
+template <class T, class S>
+WinoPlan<T, S>::WinoPlan(const WinoSize& sizes) : size(sizes), grid(sizes.planes, sizes.out) {
+    blocks_c = gemm_div_up(size.channels, N), blocks_v = size.parts * blocks_c;
+    chunks_k = gemm_div_up(size.rows, NR);
+    u_panel = gemm_min(KC, blocks_v * N) * NR + N;
     u_chunk = POINTS * u_panel;
-    const int64_t v_tile = POINTS * blocks_c * N * int64_t(sizeof(T));
+    const int64_t v_tile = POINTS * blocks_v * N * int64_t(sizeof(T));
     const int64_t in_l2 = (640 << 10) / (v_tile + p_tile() * int64_t(sizeof(T)));
-    const int64_t in_l3 = gemm_min(8 * MR, (8 << 20) / v_tile);
+    // A V of some MB is read fastest; making U again is what asks for longer stretches.
+    const bool u_once = u_size() * int64_t(sizeof(T)) <= kWinoFilters;
+    const int64_t in_l3 = gemm_min(8 * MR, (u_once ? 5 << 19 : 4 << 20) / v_tile);
     stretch = in_l2 >= 2 * MR ? in_l2 : gemm_max(in_l3, MR);
     stretch = gemm_min(grid.count, stretch / MR * MR);
     // Equal stretches, of equal blocks with an even number of tiles.
@@ -208,12 +256,12 @@ Wino<T, M>::Wino(const WinoProblem<T>& problem) : p(problem), grid(problem.n, pr
     stretch = gemm_round_up(stretch, block);
     // The blocks of a chunk and point follow each other, so that the processor sees what comes. Odd
     // in lines: points do not fall on each other in the caches.
-    v_block = gemm_min(KC, blocks_c * N) * MR;
+    v_block = gemm_min(KC, blocks_v * N) * MR;
     v_point = blocks(stretch) * v_block + N;
 }
 
-template <class T, int M>
-dl_status Wino<T, M>::run() const {
+template <class T, class S>
+dl_status Wino<T, S>::run() const {
     const int threads = dl_num_threads();
     int failed = 0;
     auto memory = [&failed](int64_t elements, int slot) {
@@ -225,7 +273,7 @@ dl_status Wino<T, M>::run() const {
     if (makes_filters_once()) {
         u_all = memory(u_size(), 1);
         if (!u_all) return DL_OUT_OF_MEMORY;
-        parallel_for(p.groups * chunks_k * chunks_c(), 1, [&](int64_t begin, int64_t end) {
+        parallel_for(s.groups * chunks_k * chunks_c(), 1, [&](int64_t begin, int64_t end) {
             for (int64_t i = begin; i < end; ++i) {
                 const int64_t g = i / chunks_c() / chunks_k, k = i / chunks_c() % chunks_k;
                 filters(g, k * NR, i % chunks_c() * KC, u_all + i * u_chunk);
@@ -233,7 +281,7 @@ dl_status Wino<T, M>::run() const {
         });
     }
     const int64_t own = p_size(stretch) + u_chunk + stage_size();
-    const int64_t tasks = p.groups * stretches();
+    const int64_t tasks = s.groups * stretches();
     if (threads == 1 || tasks >= 2 * threads) {
         parallel_for(tasks, 1, [&](int64_t begin, int64_t end) {
             T* v = memory(v_size() + own, 0);
@@ -241,22 +289,22 @@ dl_status Wino<T, M>::run() const {
             for (int64_t i = begin; i < end; ++i) {
                 const int64_t g = i / stretches(), t0 = i % stretches() * stretch;
                 const int64_t count = gemm_min(stretch, grid.count - t0);
-                for (int64_t cb = 0; cb < blocks_c; ++cb)
-                    input(g, cb, t0, 0, count, v, v + v_size());
-                for (int64_t k = 0; k < p.rows; k += NR)
+                for (int64_t vb = 0; vb < blocks_v; ++vb)
+                    input(g, vb, t0, 0, count, v, v + v_size());
+                for (int64_t k = 0; k < s.rows; k += NR)
                     rows(g, k, u_all, v, t0, 0, count, v + v_size());
             }
         });
         return failed ? DL_OUT_OF_MEMORY : DL_OK;
     }
-    T* v = memory(v_size(), 2);
+    T* v = memory(v_size(), 3);
     if (!v) return DL_OUT_OF_MEMORY;
     for (int64_t i = 0; i < tasks && !failed; ++i) {
         const int64_t g = i / stretches(), t0 = i % stretches() * stretch;
         const int64_t count = gemm_min(stretch, grid.count - t0), nb = blocks(count);
-        parallel_for(blocks_c, 1, [&](int64_t begin, int64_t end) {
+        parallel_for(blocks_v, 1, [&](int64_t begin, int64_t end) {
             T* stage = memory(stage_size(), 0);
-            for (int64_t cb = begin; cb < end && stage; ++cb) input(g, cb, t0, 0, count, v, stage);
+            for (int64_t vb = begin; vb < end && stage; ++vb) input(g, vb, t0, 0, count, v, stage);
         });
         // Few rows: the tiles are shared out too.
         const int64_t parts =
@@ -273,90 +321,77 @@ dl_status Wino<T, M>::run() const {
     return failed ? DL_OUT_OF_MEMORY : DL_OK;
 }
 
+template <class S>
+struct WinoProduct {
+    template <class T>
+    static dl_status run(const Sliding<T>& s) {
+        if (s.columns() == 0 || s.rows == 0) return DL_OK;
+        if (s.steps() == 0) {
+            sliding_empty(s);
+            return DL_OK;
+        }
+        WinoPart parts[kWinoParts];
+        const int count = wino_parts<S>(s, parts);
+        return count > 0 ? Wino<T, S>(s, parts, count).run() : DL_UNSUPPORTED;
+    }
+};
+
 // ---- what it costs -----------------------------------------------------------------------------
+
+// Sizes of the product; for a gradient of the input, those of a residue, taken to be equal.
+template <class S>
+WinoSize wino_size(const dl_conv& p, bool backward, int64_t residues) {
+    const int64_t k = p.k / p.groups, c = p.c / p.groups, parts = wino_count_parts<S>(p);
+    if (!backward) return {p.n * p.out[0], p.groups, k, c, parts, {p.out[1], p.out[2]}};
+    return {p.n * gemm_div_up(p.in[0], p.stride[0]),
+            p.groups,
+            c,
+            k,
+            gemm_max(1, gemm_div_up(parts, residues)),
+            {gemm_div_up(p.in[1], p.stride[1]), gemm_div_up(p.in[2], p.stride[2])}};
+}
 
 // Seconds on one thread: the products, at what the micro-kernel reaches with blocks of so many
 // tiles; per vector of N channels, the transforms of tiles, of results and of filters, in cycles
 // per point; and the traffic. Fitted to the 3x3 layers of VGG-16, ResNet and GoogLeNet.
-template <class T, int M>
-double wino_seconds(const WinoProblem<T>& p) {
-    typedef Wino<T, M> W;
-    const W w(p);
-    const double points = W::POINTS, groups = double(p.groups), tiles = double(w.grid.count);
+template <class S, bool backward>
+double wino_seconds(const dl_conv& p) {
+    typedef WinoPlan<float, S> W;
+    const int64_t residues = backward ? conv_volume(p.stride) : 1;
+    const W w(wino_size<S>(p, backward, residues));
+    const double points = W::POINTS, tiles = double(w.grid.count), n = W::N;
     const double padded = tiles / double(w.stretch) * double(w.blocks(w.stretch) * w.block);
-    const double cb = double(w.blocks_c), kb = double(gemm_div_up(p.rows, W::N));
+    // Residues have more windows or fewer; w has the larger number.
+    const double share = double(wino_count_parts<S>(p)) / double(w.size.parts * residues);
+    const double cb = double(w.blocks_v) * (backward ? share : 1);
+    const double kb = double(gemm_div_up(w.size.rows, W::N));
     const double filters = !w.makes_filters_once() ? double(w.stretches()) : 1;
-    const double rows_share = w.block >= 8 ? 0.85 : 0.15 + 0.1 * double(w.block);
-    const double products = points * padded * cb * kb * W::N * W::N / (conv_peak<T>() * rows_share);
+    const double rows_share = w.block >= 8 ? 0.9 : 0.15 + 0.1 * double(w.block);
+    const double products = points * padded * cb * kb * n * n / (conv_peak<float>() * rows_share);
+    const double input = !backward && p.stride[2] == 2 ? 15 : 6;
+    const double output = backward && p.stride[2] == 2 ? 10 : 4;
     const double transforms =
         points * kConvCycle *
-        (tiles * (4.5 * cb + 4 * kb) + filters * cb * W::N * kb * (M == 2 ? 4 : 2.5));
-    const double bytes = sizeof(T) * double(p.n) *
-                             (double(p.channels * p.src_plane()) + double(p.rows * p.dst_plane())) +
-                         sizeof(T) * 9.0 * double(p.rows * p.channels);
+        (tiles * (input * cb + output * kb) + filters * cb * n * kb * (W::POINTS == 16 ? 4 : 2.5));
+    // V that L2 does not hold comes from L3 for each chunk of rows.
+    const double v = tiles * points * cb * n * sizeof(float);
+    const double again =
+        v / tiles * double(w.stretch) > (640 << 10) ? v * double(1 + w.chunks_k) / 120e9 : 0;
     const double calls = points * double(w.stretches() * w.blocks(w.stretch) * w.chunks_k) *
                          double(w.chunks_c()) * 25 * kConvCycle;
-    return groups * (products + transforms + calls + bytes / (2 * kConvBandwidth));
-}
-
-// ---- which convolutions these are ---------------------------------------------------------------
-
-inline bool wino_applies(const dl_conv& p) {
-    return p.in[0] == 1 && p.kernel[0] == 1 && p.out[0] == 1 && p.pad_lo[0] == 0 &&
-           p.kernel[1] == 3 && p.kernel[2] == 3 && p.stride[1] == 1 && p.stride[2] == 1 &&
-           p.dilation[1] == 1 && p.dilation[2] == 1 && conv_volume(p.in) > 0 &&
-           conv_volume(p.out) > 0 && p.n > 0 && p.c > 0 && p.k > 0;
-}
-
-template <class T>
-WinoProblem<T> wino_forward_problem(const dl_conv& p) {
-    WinoProblem<T> q;
-    q.n = p.n, q.groups = p.groups, q.rows = p.k / p.groups, q.channels = p.c / p.groups;
-    for (int d = 0; d < 2; ++d) {
-        q.in[d] = p.in[d + 1], q.out[d] = p.out[d + 1];
-        q.pad[d] = p.pad_lo[d + 1];
-    }
-    q.src = static_cast<const T*>(p.x), q.dst = static_cast<T*>(p.y);
-    q.w = static_cast<const T*>(p.w), q.bias = static_cast<const T*>(p.bias);
-    q.w_channel = 9, q.w_row = q.channels * 9, q.w_group = q.rows * q.w_row, q.turned = false;
-    return q;
-}
-template <class T>
-WinoProblem<T> wino_backward_problem(const dl_conv& p) {
-    WinoProblem<T> q;
-    q.n = p.n, q.groups = p.groups, q.rows = p.c / p.groups, q.channels = p.k / p.groups;
-    for (int d = 0; d < 2; ++d) {
-        q.in[d] = p.out[d + 1], q.out[d] = p.in[d + 1];
-        q.pad[d] = 2 - p.pad_lo[d + 1];
-    }
-    q.src = static_cast<const T*>(p.y), q.dst = static_cast<T*>(p.x);
-    q.w = static_cast<const T*>(p.w), q.bias = static_cast<const T*>(p.bias);
-    q.w_row = 9, q.w_channel = q.rows * 9, q.w_group = q.channels * q.w_channel, q.turned = true;
-    return q;
-}
-
-template <class T, int M>
-dl_status wino_forward(const dl_conv& p) {
-    return Wino<T, M>(wino_forward_problem<T>(p)).run();
-}
-template <class T, int M>
-dl_status wino_backward_input(const dl_conv& p) {
-    return Wino<T, M>(wino_backward_problem<T>(p)).run();
-}
-template <int M>
-double wino_forward_seconds(const dl_conv& p) {
-    return wino_seconds<float, M>(wino_forward_problem<float>(p));
-}
-template <int M>
-double wino_backward_input_seconds(const dl_conv& p) {
-    return wino_seconds<float, M>(wino_backward_problem<float>(p));
+    return double(residues * w.size.groups) * (products + transforms + again + calls) +
+           conv_traffic(p) / 2;
 }
 
 // The largest error, as a share of the largest result, in units of that of plain summation:
 // measured on normally distributed data (docs/numerics.md).
-template <int M>
+template <class S>
 double wino_error(const dl_conv& p, dl_conv_pass pass) {
-    return conv_sum_error(p, pass) * (M == 2 ? 1.2 : M == 4 ? 4 : 24);
+    constexpr int A = S::A0 > S::A1 ? S::A0 : S::A1;
+    constexpr bool square = S::A0 == S::A1;
+    static_assert(square || A == 6);
+    const double factor = !square ? 3 : A == 4 ? 1.2 : A == 8 ? 24 : (S::R0 == 2 ? 5 : 4);
+    return conv_sum_error(p, pass) * factor;
 }
 
 }  // namespace

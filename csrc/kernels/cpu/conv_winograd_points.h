@@ -1,4 +1,4 @@
-// Winograd's minimal filtering F(M, 3): M outputs of a 3-tap filter from A = M + 2 products,
+// Winograd's minimal filtering F(M, R): M outputs of an R-tap filter from A = M + R - 1 products,
 //
 //   y = OUT [ (FILTER g) * (IN d) ]                       (* element by element; d: A inputs)
 //
@@ -6,7 +6,7 @@
 // infinity (A. Lavin, S. Gray: Fast Algorithms for Convolutional Neural Networks, 2015). Here the
 // points are 0 and pairs +-p, so that a pair shares its even and its odd half, and the sums cost
 // A/2 multiply-adds per pair instead of a row each. In two dimensions each map is applied to the
-// columns, then to the rows.
+// columns, then to the rows. IN depends on A alone, so F(4, 3), F(5, 2) and F(3, 4) share it.
 //
 // The points decide the rounding error. Those below came out best in a search over multiples of
 // 1/8: +-5/8, +-3/2 have a third of the error of the usual +-1, +-2 at no cost. Their squares and
@@ -25,7 +25,7 @@ namespace {
 template <int PAIRS>
 struct WinoConstants {
     double p[PAIRS], q[PAIRS + 1][PAIRS + 1], norm[PAIRS + 1];
-    double power[PAIRS][2 * PAIRS];  // p^k
+    double power[PAIRS][2 * PAIRS + 1];  // p^k
 };
 
 template <int PAIRS>
@@ -48,37 +48,35 @@ constexpr WinoConstants<PAIRS> wino_constants(const double (&points)[PAIRS]) {
         for (int i = 0; i < PAIRS; ++i)
             if (i != j) n *= p * p - points[i] * points[i];
         c.p[j] = p, c.norm[j] = 1 / n, c.power[j][0] = 1;
-        for (int k = 1; k < 2 * PAIRS; ++k) c.power[j][k] = c.power[j][k - 1] * p;
+        for (int k = 1; k <= 2 * PAIRS; ++k) c.power[j][k] = c.power[j][k - 1] * p;
     }
     c.norm[PAIRS] = 1 / c.q[PAIRS][0];
     return c;
 }
 
-template <int M>
+// A - 2 points beside 0 and infinity.
+template <int A>
 struct WinoPoints;
 template <>
-struct WinoPoints<2> {
-    static constexpr int PAIRS = 1;
+struct WinoPoints<4> {
     static constexpr WinoConstants<1> C = wino_constants<1>({1.0});
 };
 template <>
-struct WinoPoints<4> {
-    static constexpr int PAIRS = 2;
+struct WinoPoints<6> {
     static constexpr WinoConstants<2> C = wino_constants<2>({0.625, 1.5});
 };
 template <>
-struct WinoPoints<6> {
-    static constexpr int PAIRS = 3;
+struct WinoPoints<8> {
     static constexpr WinoConstants<3> C = wino_constants<3>({0.5, 1.0, 2.0});
 };
 
 // The one-dimensional maps. V: a vector of T. Values at points are in the order 0, +p0, -p0, +p1,
 // ..., infinity.
-template <class T, int M>
+template <class T, int M, int R>
 struct WinoMap {
     typedef typename Vec<T>::type V;
-    static constexpr int A = M + 2, PAIRS = WinoPoints<M>::PAIRS;
-    static constexpr WinoConstants<PAIRS> C = WinoPoints<M>::C;
+    static constexpr int A = M + R - 1, PAIRS = (A - 2) / 2;
+    static constexpr WinoConstants<PAIRS> C = WinoPoints<A>::C;
 
     // v = IN d: at a point, the polynomial of all others applied to d.
     DL_INLINE void input(const V (&d)[A], V (&v)[A]) {
@@ -103,12 +101,17 @@ struct WinoMap {
     }
 
     // v = FILTER g: the polynomial with coefficients g at the points, divided by norms.
-    DL_INLINE void filter(const V (&g)[3], V (&v)[A]) {
-        v[0] = T(C.norm[PAIRS]) * g[0], v[A - 1] = g[2];
+    DL_INLINE void filter(const V (&g)[R], V (&v)[A]) {
+        v[0] = T(C.norm[PAIRS]) * g[0], v[A - 1] = g[R - 1];
 #pragma GCC unroll 4
         for (int j = 0; j < PAIRS; ++j) {
-            const double n = C.norm[j], p = C.p[j];
-            const V even = T(n) * g[0] + T(n * p * p) * g[2], odd = T(n * p) * g[1];
+            const double n = C.norm[j];
+            V even = T(n) * g[0], odd = T(n * C.p[j]) * g[1];
+#pragma GCC unroll 4
+            for (int i = 2; i < R; ++i) {
+                V& half = i % 2 ? odd : even;
+                half += T(n * C.power[j][i]) * g[i];
+            }
             v[1 + 2 * j] = even + odd;
             v[2 + 2 * j] = even - odd;
         }
@@ -152,7 +155,7 @@ struct WinoMap {
         }
     }
 
-    // y: the 3 outputs of the turned scheme, with the norms.
+    // y: the 3 outputs of the turned scheme (R = 3), with the norms.
     DL_INLINE void gradient_output(const V (&m)[A], V (&y)[3]) {
         y[0] = T(C.norm[PAIRS]) * m[0], y[1] = V{}, y[2] = m[A - 1];
 #pragma GCC unroll 4
@@ -165,5 +168,28 @@ struct WinoMap {
         }
     }
 };
+
+// A dimension in which nothing is gained: one output, one tap, one product.
+template <class T>
+struct WinoMap<T, 1, 1> {
+    typedef typename Vec<T>::type V;
+    DL_INLINE void input(const V (&d)[1], V (&v)[1]) { v[0] = d[0]; }
+    DL_INLINE void filter(const V (&g)[1], V (&v)[1]) { v[0] = g[0]; }
+    DL_INLINE void output(const V (&m)[1], V (&y)[1]) { y[0] = m[0]; }
+};
+
+// A tile of M0 x M1 outputs of an R0 x R1 filter, from A0 x A1 inputs.
+template <int M0_, int R0_, int M1_, int R1_>
+struct WinoShape {
+    static constexpr int M0 = M0_, R0 = R0_, A0 = M0 + R0 - 1;
+    static constexpr int M1 = M1_, R1 = R1_, A1 = M1 + R1 - 1;
+    static constexpr int POINTS = A0 * A1, TAPS = R0 * R1;
+    template <class T>
+    using Down = WinoMap<T, M0, R0>;  // along columns
+    template <class T>
+    using Across = WinoMap<T, M1, R1>;
+};
+template <int M, int R>
+using WinoSquare = WinoShape<M, R, M, R>;
 
 }  // namespace

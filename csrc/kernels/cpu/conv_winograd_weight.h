@@ -50,20 +50,21 @@ void wino_weight_micro(int64_t tiles, const T* a, const T* b, int64_t b_block, T
 }
 
 // The tiles of dy of a run, transformed as filters; like wino_input.
-template <class T, int M, class F>
+template <class T, class S, class F>
 DL_INLINE void wino_gradient_input(const T* planes, int64_t plane, int64_t kn,
                                    const int64_t size[2], const WinoRun& run, T* stage,
                                    const F& put) {
     typedef typename Vec<T>::type V;
-    constexpr int N = Vec<T>::N, A = M + 2;
+    constexpr int N = Vec<T>::N, M = S::M0, A = S::A0;
     const int64_t columns = run.count * M, ld = (columns + N) * N;
     for (int i = 0; i < M; ++i)
-        stage_row(planes, plane, kn, size, run.y * M + i, run.x * M, columns, stage + i * ld);
+        stage_row(planes, plane, kn, size, run.y * M + i, run.x * M, 1, columns, 2 * size[1],
+                  stage + i * ld);
     for (int64_t x = 0; x < columns; ++x) {
         V g[M], v[A];
 #pragma GCC unroll 8
         for (int i = 0; i < M; ++i) g[i] = vload(stage + i * ld + x * N);
-        WinoMap<T, M>::gradient_filter(g, v);
+        S::template Down<T>::gradient_filter(g, v);
 #pragma GCC unroll 8
         for (int i = 0; i < A; ++i) vstore(stage + i * ld + x * N, v[i]);
     }
@@ -72,31 +73,31 @@ DL_INLINE void wino_gradient_input(const T* planes, int64_t plane, int64_t kn,
             V g[M], v[A];
 #pragma GCC unroll 8
             for (int j = 0; j < M; ++j) g[j] = vload(stage + i * ld + (t * M + j) * N);
-            WinoMap<T, M>::gradient_filter(g, v);
+            S::template Down<T>::gradient_filter(g, v);
             put(t, i, v);
         }
 }
 
 // The gradients of N channels (cn of them there), 9 taps each, from the products at s, `step`
 // apart.
-template <class T, int M>
+template <class T, class S>
 void wino_gradient_output(const T* s, int64_t step, T* dw, int64_t cn) {
     typedef typename Vec<T>::type V;
-    constexpr int N = Vec<T>::N, A = M + 2;
+    constexpr int N = Vec<T>::N, A = S::A0;
     V rows[A][3], taps[9];
 #pragma GCC unroll 8
     for (int i = 0; i < A; ++i) {
         V d[A];
 #pragma GCC unroll 8
         for (int j = 0; j < A; ++j) d[j] = vload(s + (i * A + j) * step);
-        WinoMap<T, M>::gradient_output(d, rows[i]);
+        S::template Down<T>::gradient_output(d, rows[i]);
     }
 #pragma GCC unroll 3
     for (int j = 0; j < 3; ++j) {
         V d[A], y[3];
 #pragma GCC unroll 8
         for (int i = 0; i < A; ++i) d[i] = rows[i][j];
-        WinoMap<T, M>::gradient_output(d, y);
+        S::template Down<T>::gradient_output(d, y);
         for (int i = 0; i < 3; ++i) taps[i * 3 + j] = y[i];
     }
     if constexpr (N >= 9) {
@@ -110,14 +111,14 @@ void wino_gradient_output(const T* s, int64_t step, T* dw, int64_t cn) {
     }
 }
 
-template <class T, int M>
+template <class T, class S>
 struct WinoWeight {
-    static constexpr int A = M + 2, POINTS = A * A, N = Vec<T>::N;
+    static constexpr int A = S::A0, POINTS = A * A, N = Vec<T>::N;
     static constexpr int R = N >= 8 ? N / 2 : 4;       // rows of a block of registers
     static constexpr int V = DL_GEMM_MR == 4 ? 2 : 3;  // its vectors of channels
 
     const dl_conv p;
-    WinoGrid<M> grid;
+    WinoGrid<S> grid;
     int64_t rows, channels, blocks_k, blocks_c;  // of a group
     int64_t stretch;                             // tiles
     int64_t d_point, v_point, s_point;           // elements of D, V and S per point
@@ -135,7 +136,7 @@ struct WinoWeight {
         d_point = blocks_k * stretch * N + N, v_point = blocks_c * stretch * N + N;
     }
     int64_t stretches() const { return gemm_div_up(grid.count, stretch); }
-    int64_t stage_size() const { return wino_stage_size<T, M>(gemm_min(kWinoRun, grid.tx)); }
+    int64_t stage_size() const { return wino_stage_size<T, S>(gemm_min(kWinoRun, grid.tx)); }
 
     void transform(int64_t g, int64_t block, int64_t t0, int64_t first, int64_t last, T* d, T* v,
                    T* stage) const;
@@ -152,8 +153,8 @@ struct WinoWeight {
 
 // Tiles [first, last) of the stretch at t0: block b of N rows of dy to D, then the blocks of x to
 // V.
-template <class T, int M>
-void WinoWeight<T, M>::transform(int64_t g, int64_t b, int64_t t0, int64_t first, int64_t last,
+template <class T, class S>
+void WinoWeight<T, S>::transform(int64_t g, int64_t b, int64_t t0, int64_t first, int64_t last,
                                  T* d, T* v, T* stage) const {
     const bool of_y = b < blocks_k;
     if (!of_y) b -= blocks_k;
@@ -161,7 +162,7 @@ void WinoWeight<T, M>::transform(int64_t g, int64_t b, int64_t t0, int64_t first
     const int64_t plane = size[0] * size[1], count = of_y ? rows : channels;
     const int64_t step = of_y ? d_point : v_point, there = gemm_min(N, count - b * N);
     const T* planes = static_cast<const T*>(of_y ? p.y : p.x) + (g * count + b * N) * plane;
-    wino_runs<M>(grid, t0 + first, t0 + last, [&](const WinoRun& run) {
+    wino_runs<S>(grid, t0 + first, t0 + last, [&](const WinoRun& run) {
         T* to = (of_y ? d : v) + (b * stretch + run.t - t0) * N;
         const T* image = planes + run.n * p.groups * count * plane;
         const auto put = [&](int64_t t, int i, const typename Vec<T>::type(&values)[A]) {
@@ -170,16 +171,18 @@ void WinoWeight<T, M>::transform(int64_t g, int64_t b, int64_t t0, int64_t first
             for (int j = 0; j < A; ++j) vstore(row + j * step, values[j]);
         };
         if (of_y)
-            wino_gradient_input<T, M>(image, plane, there, size, run, stage, put);
+            wino_gradient_input<T, S>(image, plane, there, size, run, stage, put);
         else
-            wino_input<T, M>(image, plane, there, size, p.pad_lo + 1, run, stage, put);
+            wino_input<T, S>(image, plane, there,
+                             WinoWindow{{size[0], size[1]}, {-p.pad_lo[1], -p.pad_lo[2]}, {1, 1}},
+                             run, stage, put);
     });
 }
 
 // Rows [k0, k1) and channel blocks [c0, c1) of S at one point, to s, whose rows are s_row apart. A
 // few blocks of V stay in L1 while D goes by.
-template <class T, int M>
-void WinoWeight<T, M>::products(int64_t point, int64_t k0, int64_t k1, int64_t c0, int64_t c1,
+template <class T, class S>
+void WinoWeight<T, S>::products(int64_t point, int64_t k0, int64_t k1, int64_t c0, int64_t c1,
                                 int64_t tiles, const T* d, const T* v, T* s, int64_t s_row,
                                 bool add) const {
     d += point * d_point, v += point * v_point;
@@ -194,15 +197,15 @@ void WinoWeight<T, M>::products(int64_t point, int64_t k0, int64_t k1, int64_t c
 }
 
 // The gradients of row k and channel block c, from S at s.
-template <class T, int M>
-void WinoWeight<T, M>::outputs(int64_t g, int64_t k, int64_t c, const T* s, int64_t step) const {
+template <class T, class S>
+void WinoWeight<T, S>::outputs(int64_t g, int64_t k, int64_t c, const T* s, int64_t step) const {
     T* dw = static_cast<T*>(p.w) + ((g * rows + k) * channels + c * N) * 9;
-    wino_gradient_output<T, M>(s, step, dw, gemm_min(N, channels - c * N));
+    wino_gradient_output<T, S>(s, step, dw, gemm_min(N, channels - c * N));
 }
 
 // Everything behind the transforms, a piece of S at a time.
-template <class T, int M>
-bool WinoWeight<T, M>::fused(int64_t g, const T* d, const T* v) const {
+template <class T, class S>
+bool WinoWeight<T, S>::fused(int64_t g, const T* d, const T* v) const {
     const int64_t pieces_c = gemm_div_up(blocks_c, V), pieces_k = gemm_div_up(blocks_k * N, KR);
     const int64_t s_row = V * N, step = KR * s_row + N;
     int failed = 0;
@@ -223,8 +226,8 @@ bool WinoWeight<T, M>::fused(int64_t g, const T* d, const T* v) const {
 }
 
 // The gradient of one group's weights. False when scratch memory could not be had.
-template <class T, int M>
-bool WinoWeight<T, M>::group(int64_t g) const {
+template <class T, class S>
+bool WinoWeight<T, S>::group(int64_t g) const {
     T* d = static_cast<T*>(dl_scratch(size_t(POINTS * (d_point + v_point)) * sizeof(T), 1));
     T* s = static_cast<T*>(dl_scratch(is_fused() ? 0 : size_t(POINTS * s_point) * sizeof(T), 2));
     if (!d || !s) return false;
@@ -258,8 +261,8 @@ bool WinoWeight<T, M>::group(int64_t g) const {
     return true;
 }
 
-template <class T, int M>
-dl_status WinoWeight<T, M>::run() const {
+template <class T, class S>
+dl_status WinoWeight<T, S>::run() const {
     int failed = 0;
     const auto body = [&](int64_t begin, int64_t end) {
         for (int64_t g = begin; g < end; ++g)
@@ -272,15 +275,22 @@ dl_status WinoWeight<T, M>::run() const {
     return failed ? DL_OUT_OF_MEMORY : DL_OK;
 }
 
-template <class T, int M>
+template <class T, class S>
 dl_status wino_backward_weight(const dl_conv& p) {
-    return WinoWeight<T, M>(p).run();
+    return WinoWeight<T, S>(p).run();
+}
+
+inline bool wino_weight_applies(const dl_conv& p) {
+    return p.in[0] == 1 && p.kernel[0] == 1 && p.out[0] == 1 && p.pad_lo[0] == 0 &&
+           p.kernel[1] == 3 && p.kernel[2] == 3 && p.stride[1] == 1 && p.stride[2] == 1 &&
+           p.dilation[1] == 1 && p.dilation[2] == 1 && conv_volume(p.in) > 0 &&
+           conv_volume(p.out) > 0 && p.n > 0 && p.c > 0 && p.k > 0;
 }
 
 // Seconds on one thread; see wino_seconds.
-template <int M>
+template <class S>
 double wino_backward_weight_seconds(const dl_conv& p) {
-    typedef WinoWeight<float, M> W;
+    typedef WinoWeight<float, S> W;
     const W w(p);
     const double points = W::POINTS, tiles = double(w.grid.count), n = W::N;
     const double cb = double(w.blocks_c), kb = double(w.blocks_k);
