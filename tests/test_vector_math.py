@@ -92,3 +92,44 @@ def test_error_over_the_whole_range(name: str, isa: str, samples: np.ndarray) ->
         f"{name}({samples[worst]!r}) = {got[worst]!r}, exact {exact[worst]!r}: "
         f"{error[worst]:.2f} ulp; {np.mean(~(error <= bound)):.2%} are beyond {bound}"
     )
+
+
+@pytest.mark.parametrize("quadrant", range(4))
+def test_error_of_atan2(quadrant: int, isa: str) -> None:
+    rng = np.random.default_rng(quadrant)
+    n = 1 << 16
+    y = rng.uniform(1, 2, n) * 2.0 ** rng.integers(-140, 128, n)
+    near = rng.uniform(1, 2, n) * 2.0 ** rng.integers(-30, 30, n)  # quotients that matter
+    far = 2.0 ** rng.integers(-140, 128, n)
+    x = np.where(np.arange(n) % 4 != 0, np.minimum(y * near, 3e38), far)
+    x[:64], y[64:128] = 0.0, 0.0
+    x[128:192], y[192:256], x[256:320] = np.inf, np.inf, y[256:320]
+    x[320:352] = y[320:352] = np.inf
+    y[352:384], x[384:416] = np.nan, np.nan
+    x = (x * (-1 if quadrant & 1 else 1)).astype(np.float32)
+    y = (y * (-1 if quadrant & 2 else 1)).astype(np.float32)
+    parts = [slice(i, i + CALL) for i in range(0, n, CALL)]
+    got = np.concatenate([dl.atan2(dl.tensor(y[p]), dl.tensor(x[p])).numpy() for p in parts])
+    exact = np.arctan2(y.astype(np.float64), x.astype(np.float64))
+    error = ulps(got, exact)
+    worst = int(np.argmax(np.where(np.isnan(error), np.inf, error)))
+    assert error[worst] <= 2, (y[worst], x[worst], got[worst], exact[worst], error[worst])
+    assert (np.signbit(got) == np.signbit(exact))[~np.isnan(exact)].all()
+
+
+def test_error_of_pow_with_two_tensors(isa: str) -> None:
+    rng = np.random.default_rng(0)
+    n = 1 << 18
+    x = (rng.uniform(1, 2, n) * 2.0 ** rng.integers(-30, 30, n)).astype(np.float32)
+    x[::2] = (1 + rng.uniform(-1, 1, n // 2) * 2.0 ** -rng.integers(0, 24, n // 2)).astype("f4")
+    with np.errstate(divide="ignore"):  # results all over the range of float32
+        y = (rng.uniform(-155, 135, n) / np.log2(np.abs(x).astype(np.float64))).astype(np.float32)
+    special = np.array([*SPECIAL, 2.0, 3.0, -2.0, -3.0, 1e30, 16777217.0, -0.75], np.float32)
+    pairs = np.stack(np.meshgrid(special, special)).reshape(2, -1)
+    x, y = np.concatenate([x, pairs[0]]), np.concatenate([y, pairs[1]])
+    parts = [slice(i, i + CALL) for i in range(0, len(x), CALL)]
+    got = np.concatenate([(dl.tensor(x[p]) ** dl.tensor(y[p])).numpy() for p in parts])
+    exact = torch.pow(torch.from_numpy(x).double(), torch.from_numpy(y).double()).numpy()
+    error = ulps(got, exact)
+    worst = int(np.argmax(np.where(np.isnan(error), np.inf, error)))
+    assert error[worst] <= 2, (x[worst], y[worst], got[worst], exact[worst], error[worst])

@@ -6,7 +6,7 @@
 // (`vec`), how many parameters it reads, and whether its result is a bool (`test`).
 #pragma once
 #include "kernels/cpu/special.h"
-#include "kernels/cpu/vmath.h"
+#include "kernels/cpu/vmath_pow.h"
 #include "kernels/elementwise.h"
 
 namespace {

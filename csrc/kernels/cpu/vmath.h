@@ -417,6 +417,28 @@ DL_INLINE vf32 vasin(vf32 x) {
 DL_INLINE vf32 vacos(vf32 x) {
     return vin_double(x, [](vf64 v) { return vatan_double(vsqrt((1.0 - v) / (v + 1.0))) * 2.0; });
 }
+#if DL_HAS_FMA
+DL_INLINE vf32 vatan2(vf32 y, vf32 x) {
+    const vf32 ax = vabs(x), ay = vabs(y), hi = vmax(ax, ay), lo = vmin(ax, ay);
+    vf32 q = lo / hi;
+    q = hi == 0.0f ? vf32{} : q;
+    q = lo == __builtin_inff() ? vset1(1.0f) : q;
+    const vf32 t = q * q;
+    const vf32 p =
+        vpoly(t, -0.33333299086f, 0.199985482f, -0.14264240789f, 0.10952181091f, -0.08403436628f,
+              0.05795735915f, -0.03117761263f, 0.01091448081f, -0.00179359384f);
+    const vf32 small = q * t * p;                    // atan(q) - q
+    const auto steep = ay > ax, left = (vi32)x < 0;  // by the sign bit, so that x = -0 counts
+    // base +- (q + small), where base is 0, pi / 2 or pi in two parts, and what base +- q loses is kept.
+    const vf32 base = steep ? vset1(1.57079637f) : left ? vset1(3.14159274f) : vf32{};
+    const vf32 more = steep ? vset1(-4.37113883e-8f) : left ? vset1(-8.74227766e-8f) : vf32{};
+    const auto minus = steep ^ left;
+    const vf32 sq = minus ? -q : q, ssmall = minus ? -small : small;
+    const vf32 sum = base + sq, lost = sq - (sum - base);
+    const vf32 r = vcopysign(sum + (lost + (ssmall + more)), y);
+    return (x != x) | (y != y) ? x + y : r;
+}
+#else
 DL_INLINE vf64 vatan2_double(vf64 y, vf64 x) {
     const double pi = 3.1415926535897931;
     vf64 ax = vabs(x), ay = vabs(y);
@@ -433,6 +455,7 @@ DL_INLINE vf64 vatan2_double(vf64 y, vf64 x) {
 DL_INLINE vf32 vatan2(vf32 y, vf32 x) {
     return vin_double(y, x, [](vf64 a, vf64 b) { return vatan2_double(a, b); });
 }
+#endif
 DL_INLINE vf32 vhypot(vf32 x, vf32 y) {
     vf32 h = vin_double(x, y, [](vf64 a, vf64 b) { return vsqrt(a * a + b * b); });
     const float inf = __builtin_inff();
@@ -470,26 +493,6 @@ DL_INLINE vf32 vatanh(vf32 x) {
         vf64 a = vabs(v);
         return vcopysign(vlog1p(2.0 * a / (1.0 - a)) * 0.5, v);
     });
-}
-
-// x^y in double, then C's rules for zeros, infinities, NaN and negative bases.
-DL_INLINE vf32 vpow(vf32 x, vf32 y) {
-    vf32 a = vabs(x);
-    vf32 r =
-        vin_double(a, y, [](vf64 b, vf64 e) { return vexp2(vlog(b) * 1.4426950408889634 * e); });
-    const float inf = __builtin_inff();
-    r = (a == 1.0f) & (vabs(y) == inf) ? vset1(1.0f) : r;
-    vf32 ay = vabs(y);
-    auto big = ay >= 8388608.0f;  // no fraction from here on; even from 2^24 on
-    vf32 safe = big ? vf32{} : ay;
-    vi32 k = __builtin_convertvector(safe, vi32);
-    auto integer = big | (__builtin_convertvector(k, vf32) == safe);
-    auto big_odd = big & (ay < 16777216.0f) & (((vi32)ay & 1) != 0);
-    auto odd = (~big & integer & ((k & 1) != 0)) | big_odd;
-    auto negative = (vi32)x < 0;
-    r = negative & odd ? -r : r;
-    r = (x < 0.0f) & ~integer & (a != inf) ? vset1(__builtin_nanf("")) : r;
-    return (x == 1.0f) | (y == 0.0f) ? vset1(1.0f) : r;
 }
 
 }  // namespace
