@@ -15,6 +15,7 @@ ALGORITHMS = (
     "direct",
     "fold",
     "implicit_gemm",
+    "masked",
     "patches",
     "pointwise",
     "rows",

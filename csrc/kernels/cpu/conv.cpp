@@ -15,6 +15,7 @@
 #include "kernels/cpu/conv_direct.h"
 #include "kernels/cpu/conv_fold.h"
 #include "kernels/cpu/conv_gemm.h"
+#include "kernels/cpu/conv_masked.h"
 #include "kernels/cpu/conv_patches.h"
 #include "kernels/cpu/conv_pointwise_weight.h"
 #include "kernels/cpu/conv_sliding.h"
@@ -164,6 +165,8 @@ constexpr Algorithm kForward[] = {
      broadcast_forward<float>, broadcast_forward<double>},
     {"patches", is_direct, patches_seconds, conv_sum_error, forward<float, sliding_patches>,
      forward<double, sliding_patches>},
+    {"masked", masked_applies, sliding_seconds<masked_seconds, false>, conv_sum_error,
+     masked_forward<float>, masked_forward<double>},
     {"atrous", atrous_applies, atrous_seconds<DL_CONV_FORWARD>, atrous_error,
      atrous<DL_CONV_FORWARD>, nullptr},
     {"winograd2", wino_applies<Square2>, wino_seconds<Square2, false>, wino_error<Square2>,
@@ -197,6 +200,8 @@ constexpr Algorithm kBackwardInput[] = {
      pointwise_backward_input<float>, pointwise_backward_input<double>},
     {"broadcast", is_direct, sliding_seconds<broadcast_seconds, true>, conv_sum_error,
      broadcast_backward_input<float>, broadcast_backward_input<double>},
+    {"masked", masked_applies, sliding_seconds<masked_seconds, true>, conv_sum_error,
+     masked_backward_input<float>, masked_backward_input<double>},
     {"fold", fold_applies, fold_seconds, conv_sum_error, fold_backward_input<float>,
      fold_backward_input<double>},
     {"atrous", atrous_applies, atrous_seconds<DL_CONV_BACKWARD_INPUT>, atrous_error,

@@ -4,6 +4,7 @@
 #include "kernels/cpu/conv_broadcast.h"
 #include "kernels/cpu/conv_cost.h"
 #include "kernels/cpu/conv_direct.h"
+#include "kernels/cpu/conv_masked.h"
 #include "kernels/cpu/conv_pointwise.h"
 
 namespace {
@@ -144,6 +145,10 @@ double patches_seconds(const dl_conv& p) {
     // A patch serves the filters of its group alone: laying it out weighs more with few of them.
     if (p.groups > 1) cycles *= 2.7;
     return cycles / kConvHertz + conv_traffic(p) / 8;
+}
+
+double masked_seconds(const dl_conv& p, bool backward) {
+    return 1;
 }
 
 template <double (*seconds)(const dl_conv&, bool), bool backward>

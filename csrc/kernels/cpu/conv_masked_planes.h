@@ -1,0 +1,229 @@
+// Planes as the masked kernels read them (conv_masked.h): positions are counted through the rows of a
+// grid of a common pitch, outputs and inputs alike, so that under a tap the inputs of neighbouring
+// positions are neighbours, across the ends of rows too. Where a row ends the neighbour belongs to
+// another row, or to none: such lanes are masked, and padding needs no room in memory.
+//
+// With stride 1 that is how planes lie. Otherwise they are split by stride, in each dimension: element i
+// goes to phase i % stride, place i / stride.
+#pragma once
+#include "kernels/cpu/conv_rows.h"
+#include "kernels/cpu/conv_sliding.h"
+#include "kernels/cpu/lanes.h"
+#include "kernels/cpu/planes.h"
+
+namespace {
+
+// Whether lanes that a mask leaves out are never touched.
+#if DL_VEC_BYTES == 64 || defined(__AVX2__)
+constexpr bool kMaskedLoads = true;
+#else
+constexpr bool kMaskedLoads = false;
+#endif
+
+// Lane i takes part where bit i is set.
+template <class T>
+DL_INLINE LaneMask<T> mask_of_bits(uint32_t bits) {
+#if DL_VEC_BYTES == 64 && defined(__AVX512F__)
+    return {bits};
+#else
+    typedef typename LaneMask<T>::ints ints;
+    ints own, all = ints{} + typename LaneInt<T>::type(bits);
+    for (int i = 0; i < Vec<T>::N; ++i) own[i] = typename LaneInt<T>::type(1) << i;
+    return {(all & own) == own};
+#endif
+}
+// Lanes outside of the mask are zero. Without masked loads they are read all the same.
+template <class T>
+DL_INLINE typename Vec<T>::type vload_where(const T* p, const LaneMask<T>& m) {
+#if DL_VEC_BYTES == 64 || defined(__AVX2__)
+    return vload_mask(p, m);
+#else
+    typedef typename LaneMask<T>::ints ints;
+    return (typename Vec<T>::type)((ints)vload(p) & m.lanes);
+#endif
+}
+
+// Bits lo ... hi - 1 become 1.
+inline void set_bits(uint64_t* words, int64_t lo, int64_t hi) {
+    for (int64_t w = lo / 64; w * 64 < hi; ++w) {
+        const int64_t a = gemm_max(0, lo - w * 64), b = gemm_min(64, hi - w * 64);
+        words[w] |= (b == 64 ? ~uint64_t(0) : (uint64_t(1) << b) - 1) & ~((uint64_t(1) << a) - 1);
+    }
+}
+DL_INLINE uint32_t bits_at(const uint64_t* words, int64_t bit) {
+    uint32_t bits;
+    memcpy(&bits, reinterpret_cast<const char*>(words) + (bit >> 3), sizeof bits);
+    return bits >> (bit & 7);
+}
+
+struct MaskedTap {
+    int64_t at;            // of its input, from that of a tap without offset
+    const uint64_t* bits;  // for each position whether there is an input
+};
+
+// The positions of a task: rows [row0, row0 + rows), counted through the images from `image` on.
+struct MaskedBand {
+    int64_t image, row0, rows;
+};
+
+constexpr int kMaskedParts = 16;  // products that share their planes: residues of a gradient
+
+// How the source of some products lies. The products differ in grid and taps only.
+template <class T>
+struct MaskedPlanes {
+    static constexpr int N = Vec<T>::N;
+    const Sliding<T>& s;           // the first product
+    int64_t pitch, tall, rows;     // positions of a row, rows of a slice and of an image
+    int64_t lead, reach;           // smallest offset of a tap in rows, and how far the others go
+    bool in_place;                 // the source is read where it lies
+    int64_t phases[3];             // in each dimension, those from 0 on that some tap needs
+    int64_t phase_size, plane;     // elements of a phase and of a channel
+    int64_t slack;                 // what taps may reach in front of the first row
+
+    MaskedPlanes(const Sliding<T>* parts, int count) : s(parts[0]) {
+        int64_t size[3] = {1, 1, 1}, wide = 0;
+        for (int d = 0; d < 3; ++d) phases[d] = 1;
+        in_place = kMaskedLoads;
+        lead = reach = 0;
+        for (int i = 0; i < count; ++i)
+            for (int d = 0; d < 3; ++d) {
+                size[d] = gemm_max(size[d], parts[i].grid[d]);
+                in_place = in_place && s.mul[d] == 1;
+                for (int64_t t = 0; t < parts[i].ntaps; ++t)
+                    phases[d] = gemm_max(phases[d], phase(parts[i].taps[t], d) + 1);
+            }
+        if (s.mul[2] == 2) phases[2] = 2;  // both halves of a row are written at once
+        for (int d = 0; d < 3; ++d) {
+            size[d] = gemm_max(size[d], extent(d, 0));
+            in_place = in_place && size[d] == s.in[d];
+        }
+        pitch = size[2], tall = size[1], rows = size[0] * size[1];
+        bool first = true;
+        int64_t most = 0;
+        for (int i = 0; i < count; ++i)
+            for (int64_t t = 0; t < parts[i].ntaps; ++t) {
+                const int64_t row = row_of(parts[i].taps[t]);
+                lead = first ? row : gemm_min(lead, row), most = first ? row : gemm_max(most, row);
+                const int64_t column = place(parts[i].taps[t], 2);
+                wide = gemm_max(wide, column < 0 ? -column : column);
+                first = false;
+            }
+        reach = most - lead;
+        slack = gemm_round_up(wide, N) + N;
+        plane = s.src_plane, phase_size = 0;
+    }
+
+    // Phase of a tap and its offset there.
+    int64_t place(const ConvTap& t, int d) const { return floor_div(t.off[d], s.mul[d]); }
+    int64_t phase(const ConvTap& t, int d) const { return t.off[d] - place(t, d) * s.mul[d]; }
+    // Elements of a phase in a dimension.
+    int64_t extent(int d, int64_t f) const {
+        return f < s.in[d] ? (s.in[d] - f - 1) / s.mul[d] + 1 : 0;
+    }
+    int64_t row_of(const ConvTap& t) const { return place(t, 0) * tall + place(t, 1); }
+    int64_t phase_count() const { return phases[0] * phases[1] * phases[2]; }
+
+    // Bytes of the copy of a band's rows, for all channels.
+    int64_t copy_bytes(int64_t band_rows) const {
+        return s.channels * phase_count() * ((band_rows + reach) * pitch + N) * int64_t(sizeof(T));
+    }
+    void set_band(int64_t band_rows) {
+        if (in_place) return;
+        phase_size = (band_rows + reach) * pitch + N;
+        plane = phase_count() * phase_size;
+    }
+    size_t copy_elements() const {
+        return size_t(s.channels * plane + 2 * slack + kMostBeyond * N);
+    }
+    static constexpr int64_t kMostBeyond = 8;  // vectors that a tile may begin behind a band's end
+
+    int64_t at(const ConvTap& t) const {
+        if (in_place) return (t.off[0] * s.in[1] + t.off[1]) * s.in[2] + t.off[2];
+        const int64_t f = (phase(t, 0) * phases[1] + phase(t, 1)) * phases[2] + phase(t, 2);
+        return f * phase_size + (row_of(t) - lead) * pitch + place(t, 2);
+    }
+
+    // 64-bit words of a tap's bits for the positions of some images.
+    int64_t words(int64_t images) const { return images * rows * pitch / 64 + 2; }
+    void set_tap_bits(const ConvTap& t, int64_t images, uint64_t* bits) const {
+        memset(bits, 0, size_t(words(images)) * sizeof(uint64_t));
+        int64_t size[3], by[3];
+        for (int d = 0; d < 3; ++d) size[d] = extent(d, phase(t, d)), by[d] = place(t, d);
+        const int64_t lo = gemm_max(0, -by[2]), hi = gemm_min(pitch, size[2] - by[2]);
+        if (lo >= hi) return;
+        for (int64_t r = 0; r < images * rows; ++r) {
+            const int64_t o0 = r % rows / tall + by[0], o1 = r % tall + by[1];
+            if (o0 >= 0 && o0 < size[0] && o1 >= 0 && o1 < size[1])
+                set_bits(bits, r * pitch + lo, r * pitch + hi);
+        }
+    }
+
+    // Copies what lies under a band; returns where the input of its first position is.
+    const T* fill(const MaskedBand& b, int64_t group, T* memory) const {
+        T* to = memory + slack;
+        const T* image = s.src + b.image * s.src_image + group * s.channels * s.src_plane;
+        for (int64_t c = 0; c < s.channels; ++c, to += plane, image += s.src_plane)
+            for (int64_t f0 = 0; f0 < phases[0]; ++f0)
+                fill_rows(b, image, f0, to + f0 * phases[1] * phases[2] * phase_size);
+        return memory + slack;
+    }
+
+ private:
+    // Rows of a channel, in the order in which they lie. Where there is no row nothing is written.
+    void fill_rows(const MaskedBand& b, const T* src, int64_t f0, T* to) const {
+        const int64_t end0 = extent(0, f0), last = (s.n - b.image) * rows;
+        const int64_t begin = gemm_max(0, b.row0 + lead);
+        const int64_t end = gemm_min(last, b.row0 + lead + b.rows + reach);
+        int64_t image = begin / rows, p0 = begin % rows / tall, p1 = begin % tall;
+        to += (begin - b.row0 - lead) * pitch;
+        for (int64_t row = begin; row < end; ++row, to += pitch) {
+            if (p0 < end0) {
+                const int64_t i1 = p1 * s.mul[1];
+                const T* from =
+                    src + image * s.src_image + ((p0 * s.mul[0] + f0) * s.in[1] + i1) * s.in[2];
+                T* out = to;
+                const int64_t count = gemm_min(phases[1], s.in[1] - i1);
+                for (int64_t f1 = 0; f1 < count; ++f1, from += s.in[2], out += phases[2] * phase_size)
+                    split(from, out);
+            }
+            if (++p1 == tall) {
+                p1 = 0;
+                if (++p0 == rows / tall) p0 = 0, ++image;
+            }
+        }
+    }
+    // One row -> its phases. A vector may run over the row's end, into what is written later or never
+    // read: rows of a phase are filled in order, and behind its last one there is room.
+    void split(const T* from, T* to) const {
+        const int64_t width = s.in[2];
+        if (s.mul[2] == 1) {
+            for (int64_t i = 0; i < width; i += N)
+                vstore(to + i, i + N <= width ? vload(from + i) : part(from + i, width - i));
+            return;
+        }
+        if (s.mul[2] == 2) {
+            T* odd = to + phase_size;
+            int64_t i = 0;
+            for (; i + 2 * N <= width; i += 2 * N)
+                split_pair(vload(from + i), vload(from + i + N), to + i / 2, odd + i / 2);
+            if (i + N < width)
+                split_pair(vload(from + i), part(from + i + N, width - i - N), to + i / 2,
+                           odd + i / 2);
+            else if (i < width)
+                split_pair(part(from + i, width - i), typename Vec<T>::type{}, to + i / 2,
+                           odd + i / 2);
+            return;
+        }
+        for (int64_t f = 0; f < phases[2]; ++f, to += phase_size)
+            take_every(to, from + f, extent(2, f), s.mul[2]);
+    }
+    static inline __attribute__((always_inline)) void split_pair(typename Vec<T>::type a, typename Vec<T>::type b, T* even, T* odd) {
+        vstore(even, vevens<T>(a, b));
+        vstore(odd, vodds<T>(a, b));
+    }
+    static typename Vec<T>::type part(const T* from, int64_t n) {
+        return vload_mask(from, lane_mask<T>(0, n));
+    }
+};
+
+}  // namespace
