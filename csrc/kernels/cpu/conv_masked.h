@@ -177,22 +177,21 @@ struct Masked {
     const MaskedPart<T>* parts;
     int count, columns;  // products, and those that share rows of the result: they follow each other
     MaskedBlocks blocks;
-    bool direct;  // positions lie in the result as they are counted
+    bool dense;   // positions of an image lie in the result as they are counted
+    bool direct;  // those of a task do
 
-    static constexpr int64_t kChunk = 28 << 10;  // bytes of results on their way through L1
+    static constexpr int64_t kChunk = 36 << 10;  // bytes of results on their way through L1
 
     int64_t most_rows() const {
-        return gemm_max(
-            1, kChunk / (columns * blocks.most() * planes.pitch * int64_t(sizeof(T))));
+        return gemm_max(1, kChunk / (count * blocks.most() * planes.pitch * int64_t(sizeof(T))));
     }
     int64_t chunk_rows(int64_t rows) const {
         return masked_rows(rows, planes.pitch, most_rows(), N);
     }
     int64_t chunk_plane(int64_t rows) const { return gemm_round_up(rows * planes.pitch, N) + N; }
     size_t chunk_elements(int64_t band) const {
-        return direct ? 1
-                      : size_t(columns * blocks.most() *
-                               chunk_plane(gemm_min(band, most_rows())));
+        if (direct) return 1;
+        return size_t(count * blocks.most() * chunk_plane(gemm_min(band, most_rows())));
     }
 
     // x: the input of the band's first position.
@@ -207,13 +206,15 @@ struct Masked {
         const int64_t step = chunk_rows(b.rows), plane = chunk_plane(step);
         for (int64_t r = 0; r < b.rows; r += step) {
             const MaskedBand chunk{b.image, b.row0 + r, gemm_min(step, b.rows - r)};
-            for (int i = 0; i < count; i += columns)
-                for (int64_t block = 0; block < blocks.count; ++block) {
-                    for (int j = 0; j < columns; ++j)
-                        tiles(parts[i + j], group, block, block + 1, chunk.row0, chunk.rows,
-                              x + r * planes.pitch, results + j * blocks.most() * plane, plane);
-                    put(parts + i, chunk, group, block, results, plane);
-                }
+            for (int64_t block = 0; block < blocks.count; ++block) {
+                for (int i = 0; i < count; ++i)
+                    tiles(parts[i], group, block, block + 1, chunk.row0, chunk.rows,
+                          x + r * planes.pitch, results + i * blocks.most() * plane, plane);
+                const int64_t r0 = blocks.first(block), r1 = blocks.first(block + 1);
+                T* y = s.dst + b.image * s.dst_image + (group * s.rows + r0) * s.dst_plane;
+                for (int64_t k = 0; k < r1 - r0; ++k, y += s.dst_plane)
+                    put(chunk, results + k * plane, blocks.most() * plane, y);
+            }
         }
     }
 
@@ -242,28 +243,38 @@ struct Masked {
         }
     }
 
-    // Brings the results of some products that share rows to their places.
-    void put(const MaskedPart<T>* row, const MaskedBand& b, int64_t group, int64_t block,
-             const T* results, int64_t plane) const {
-        const int64_t r0 = blocks.first(block), filters = blocks.first(block + 1) - r0;
-        const Sliding<T>& s = *row[0].s;
-        for (int64_t r = 0; r < b.rows; ++r) {
-            const int64_t at = b.row0 + r, image = at / planes.rows;
-            const int64_t o0 = at % planes.rows / planes.tall, o1 = at % planes.tall;
-            if (o0 >= s.grid[0] || o1 >= s.grid[1]) continue;
-            T* y = s.dst + (b.image + image) * s.dst_image + (group * s.rows + r0) * s.dst_plane +
-                   ((o0 * s.out_mul[0] + s.out_base[0]) * s.out[1] + o1 * s.out_mul[1] +
-                    s.out_base[1]) *
-                       s.out[2];
-            const T* from = results + r * planes.pitch;
-            for (int64_t i = 0; i < filters; ++i, y += s.dst_plane, from += plane)
-                if (s.out_mul[2] == 2 && columns == 2)
-                    zip_row(y, from, from + blocks.most() * plane, s.out[2]);
-                else
-                    for (int j = 0; j < columns; ++j)
-                        put_row(y + row[j].s->out_base[2], from + j * blocks.most() * plane,
-                                row[j].s->grid[2], s.out_mul[2]);
+    // Brings a filter's results to their places, those of the products being `apart`.
+    void put(const MaskedBand& b, const T* from, int64_t apart, T* y) const {
+        int64_t image = b.row0 / planes.rows, o0 = b.row0 % planes.rows / planes.tall;
+        int64_t o1 = b.row0 % planes.tall;
+        if (dense) {  // row0 is an image's first
+            for (int64_t rows = b.rows; rows > 0; rows -= planes.rows, ++image) {
+                const int64_t n = gemm_min(rows, planes.rows) * planes.pitch;
+                put_row(y + image * planes.s.dst_image, from, n, 1);
+                from += n;
+            }
+            return;
         }
+        for (int64_t r = 0; r < b.rows; ++r, from += planes.pitch) {
+            for (int i = 0; i < count; i += columns) put_rows(parts + i, from + i * apart, apart,
+                                                              o0, o1, y + image * planes.s.dst_image);
+            if (++o1 == planes.tall) {
+                o1 = 0;
+                if (++o0 == planes.rows / planes.tall) o0 = 0, ++image;
+            }
+        }
+    }
+    // A row of the products that share it.
+    void put_rows(const MaskedPart<T>* row, const T* from, int64_t apart, int64_t o0, int64_t o1,
+                  T* y) const {
+        const Sliding<T>& s = *row[0].s;
+        if (o0 >= s.grid[0] || o1 >= s.grid[1]) return;
+        y += ((o0 * s.out_mul[0] + s.out_base[0]) * s.out[1] + o1 * s.out_mul[1] + s.out_base[1]) *
+             s.out[2];
+        if (s.out_mul[2] == 2 && columns == 2)
+            return zip_row(y, from, from + apart, s.out[2]);
+        for (int j = 0; j < columns; ++j)
+            put_row(y + row[j].s->out_base[2], from + j * apart, row[j].s->grid[2], s.out_mul[2]);
     }
     static void put_row(T* to, const T* from, int64_t n, int64_t stride) {
         if (stride > 1) return put_every(to, from, n, stride);
@@ -271,17 +282,15 @@ struct Masked {
         if (n > 0) vstore_n(to, vload(from), n);
     }
     static void zip_row(T* to, const T* even, const T* odd, int64_t n) {
-        for (; n > 0; n -= 2 * N, even += N, odd += N, to += 2 * N) {
+        for (; n >= 2 * N; n -= 2 * N, even += N, odd += N, to += 2 * N) {
             const auto a = vload(even), b = vload(odd);
-            if (n >= N)
-                vstore(to, vzip_lo<T>(a, b));
-            else
-                vstore_n(to, vzip_lo<T>(a, b), n);
-            if (n >= 2 * N)
-                vstore(to + N, vzip_hi<T>(a, b));
-            else if (n > N)
-                vstore_n(to + N, vzip_hi<T>(a, b), n - N);
+            vstore(to, vzip_lo<T>(a, b));
+            vstore(to + N, vzip_hi<T>(a, b));
         }
+        if (n == 0) return;
+        const auto a = vload(even), b = vload(odd);
+        vstore_n(to, vzip_lo<T>(a, b), gemm_min(n, N));
+        if (n > N) vstore_n(to + N, vzip_hi<T>(a, b), n - N);
     }
 };
 
@@ -317,11 +326,11 @@ dl_status masked(const Sliding<T>* s, int count, int columns) {
                      });
         w += s->groups * size;
     }
-    bool direct = count == 1 && cut.images == 1;
-    for (int d = 0; d < 3; ++d) direct = direct && s->out_mul[d] == 1;
-    direct = direct && planes.pitch == s->grid[2] && planes.tall == s->grid[1] &&
-             planes.rows == s->grid[0] * s->grid[1];
-    const Masked<T> product{planes, parts, count, columns, blocks, direct};
+    bool dense = count == 1 && planes.pitch == s->grid[2] && planes.tall == s->grid[1] &&
+                 planes.rows == s->grid[0] * s->grid[1];
+    for (int d = 0; d < 3; ++d) dense = dense && s->out_mul[d] == 1;
+    const bool direct = dense && cut.images == 1;
+    const Masked<T> product{planes, parts, count, columns, blocks, dense, direct};
     const int64_t stacks = gemm_div_up(s->n, cut.images);
     const int64_t work = gemm_max(1, s->rows * weights / gemm_max(1, s->groups * s->rows) *
                                          cut.band * planes.pitch);

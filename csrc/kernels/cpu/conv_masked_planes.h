@@ -169,22 +169,35 @@ struct MaskedPlanes {
     }
 
  private:
-    // Rows of a channel, in the order in which they lie. Where there is no row nothing is written.
+    // Rows of a channel, in the order in which they lie. Where there is no row nothing is written. A
+    // vector may run over its row's end, into what is written later or never read: rows of a phase are
+    // filled in order, and behind its last one there is room.
     void fill_rows(const MaskedBand& b, const T* src, int64_t f0, T* to) const {
         const int64_t end0 = extent(0, f0), last = (s.n - b.image) * rows;
-        const int64_t begin = gemm_max(0, b.row0 + lead);
+        const int64_t begin = gemm_max(0, b.row0 + lead), width = s.in[2];
         const int64_t end = gemm_min(last, b.row0 + lead + b.rows + reach);
         int64_t image = begin / rows, p0 = begin % rows / tall, p1 = begin % tall;
+        const int64_t two = 2 * N, whole = (width - 1) / two * two;  // of two vectors
+        const LaneMask<T> near = lane_mask<T>(0, width - whole);
+        const LaneMask<T> far = lane_mask<T>(0, width - whole - N);
         to += (begin - b.row0 - lead) * pitch;
         for (int64_t row = begin; row < end; ++row, to += pitch) {
             if (p0 < end0) {
                 const int64_t i1 = p1 * s.mul[1];
                 const T* from =
-                    src + image * s.src_image + ((p0 * s.mul[0] + f0) * s.in[1] + i1) * s.in[2];
-                T* out = to;
+                    src + image * s.src_image + ((p0 * s.mul[0] + f0) * s.in[1] + i1) * width;
                 const int64_t count = gemm_min(phases[1], s.in[1] - i1);
-                for (int64_t f1 = 0; f1 < count; ++f1, from += s.in[2], out += phases[2] * phase_size)
-                    split(from, out);
+                T* out = to;
+                for (int64_t f1 = 0; f1 < count; ++f1, out += phases[2] * phase_size)
+                    if (s.mul[2] == 2) {
+                        for (const T* stop = from + whole; from < stop; from += two, out += N)
+                            split_pair(vload(from), vload(from + N), out);
+                        split_pair(vload_mask(from, near), vload_mask(from + N, far), out);
+                        from += width - whole, out -= whole / 2;
+                    } else {
+                        split(from, out);
+                        from += width;
+                    }
             }
             if (++p1 == tall) {
                 p1 = 0;
@@ -192,37 +205,14 @@ struct MaskedPlanes {
             }
         }
     }
-    // One row -> its phases. A vector may run over the row's end, into what is written later or never
-    // read: rows of a phase are filled in order, and behind its last one there is room.
+    inline __attribute__((always_inline)) void split_pair(typename Vec<T>::type a, typename Vec<T>::type b,
+                                     T* even) const {
+        vstore(even, vevens<T>(a, b));
+        vstore(even + phase_size, vodds<T>(a, b));
+    }
     void split(const T* from, T* to) const {
-        const int64_t width = s.in[2];
-        if (s.mul[2] == 1) {
-            for (int64_t i = 0; i < width; i += N)
-                vstore(to + i, i + N <= width ? vload(from + i) : part(from + i, width - i));
-            return;
-        }
-        if (s.mul[2] == 2) {
-            T* odd = to + phase_size;
-            int64_t i = 0;
-            for (; i + 2 * N <= width; i += 2 * N)
-                split_pair(vload(from + i), vload(from + i + N), to + i / 2, odd + i / 2);
-            if (i + N < width)
-                split_pair(vload(from + i), part(from + i + N, width - i - N), to + i / 2,
-                           odd + i / 2);
-            else if (i < width)
-                split_pair(part(from + i, width - i), typename Vec<T>::type{}, to + i / 2,
-                           odd + i / 2);
-            return;
-        }
         for (int64_t f = 0; f < phases[2]; ++f, to += phase_size)
             take_every(to, from + f, extent(2, f), s.mul[2]);
-    }
-    static inline __attribute__((always_inline)) void split_pair(typename Vec<T>::type a, typename Vec<T>::type b, T* even, T* odd) {
-        vstore(even, vevens<T>(a, b));
-        vstore(odd, vodds<T>(a, b));
-    }
-    static typename Vec<T>::type part(const T* from, int64_t n) {
-        return vload_mask(from, lane_mask<T>(0, n));
     }
 };
 
