@@ -33,6 +33,8 @@ struct MaskedStep {
     T* y;
     int64_t y_plane;
     int64_t last;  // lanes of the last vector
+    const char* ahead;  // what is requested meanwhile,
+    int64_t pairs;      // two lines of the cache at a time
 };
 
 template <class T, int R, int V>
@@ -45,6 +47,8 @@ void masked_micro(const MaskedStep<T>& t) {
 #pragma GCC unroll 6
         for (int v = 0; v < V; ++v) acc[i][v] = t.bias ? vset1(t.bias[i]) : vec{};
     const T* w = t.w;
+    const char* ahead = t.ahead;
+    int64_t pairs = t.pairs;
     for (const MaskedTap *tap = t.taps, *end = tap + t.ntaps; tap != end; ++tap) {
         LaneMask<T> mask[V];
 #pragma GCC unroll 6
@@ -52,6 +56,9 @@ void masked_micro(const MaskedStep<T>& t) {
         const T* x = t.x + tap->at;
         for (int64_t c = t.channels; c > 0; --c, x += t.plane, w += R) {
             vec xv[V];
+            __builtin_prefetch(ahead, 0, 2);
+            __builtin_prefetch(ahead + 64, 0, 2);
+            ahead = --pairs > 0 ? ahead + 128 : reinterpret_cast<const char*>(t.w);
 #pragma GCC unroll 6
             for (int v = 0; v < V; ++v) xv[v] = vhold(vload_where(x + v * N, mask[v]));
 #pragma GCC unroll 8
@@ -148,8 +155,8 @@ MaskedCut masked_cut(MaskedPlanes<T>& planes) {
     if (positions < 16 * N) {  // small images
         for (int64_t i = 2; i <= gemm_min(8, s.n) && i * positions < 48 * N; ++i)
             if (lanes(i) < lanes(cut.images) - 0.02) cut.images = i;
-        // Worth a copy only where much is gained.
-        if (planes.in_place && lanes(1) < lanes(cut.images) + 0.1) cut.images = 1;
+        // Results then take a way of their own.
+        if (lanes(1) < lanes(cut.images) + 0.1) cut.images = 1;
         planes.in_place = planes.in_place && cut.images == 1;
         cut.band = cut.images * planes.rows;
     }
@@ -194,24 +201,35 @@ struct Masked {
         return size_t(count * blocks.most() * chunk_plane(gemm_min(band, most_rows())));
     }
 
-    // x: the input of the band's first position.
-    void run(const MaskedBand& b, int64_t group, const T* x, T* results) const {
+    // Calls of the micro-kernel for some rows, all filters and products.
+    int64_t calls(int64_t rows) const { return tile_count(rows) * blocks.count * count; }
+
+    // x: the input of the band's first position; next: what the next band needs, or nothing.
+    void run(const MaskedBand& b, int64_t group, const T* x, T* results, MaskedAhead next) const {
         const Sliding<T>& s = planes.s;
         if (direct) {
             T* y = s.dst + b.image * s.dst_image + group * s.rows * s.dst_plane +
                    b.row0 * planes.pitch;
-            tiles(parts[0], group, 0, blocks.count, b.row0, b.rows, x, y, s.dst_plane);
+            tiles(parts[0], group, 0, blocks.count, b.row0, b.rows, x, y, s.dst_plane, &next);
             return;
         }
         const int64_t step = chunk_rows(b.rows), plane = chunk_plane(step);
         for (int64_t r = 0; r < b.rows; r += step) {
             const MaskedBand chunk{b.image, b.row0 + r, gemm_min(step, b.rows - r)};
             for (int64_t block = 0; block < blocks.count; ++block) {
-                for (int i = 0; i < count; ++i)
-                    tiles(parts[i], group, block, block + 1, chunk.row0, chunk.rows,
-                          x + r * planes.pitch, results + i * blocks.most() * plane, plane);
                 const int64_t r0 = blocks.first(block), r1 = blocks.first(block + 1);
                 T* y = s.dst + b.image * s.dst_image + (group * s.rows + r0) * s.dst_plane;
+                if (count > 1 && planes.rows == planes.tall) {  // the rows that results go to
+                    const int64_t row = chunk.row0 % planes.rows * s.out_mul[1] * s.out[2];
+                    const int64_t image = chunk.row0 / planes.rows;
+                    const int64_t all = gemm_min(chunk.rows, planes.rows) * s.out_mul[1] * s.out[2];
+                    next = MaskedAhead(y + image * s.dst_image + row, r1 - r0, s.dst_plane,
+                                       gemm_min(all, s.dst_plane - row),
+                                       tile_count(chunk.rows) * count);
+                }
+                for (int i = 0; i < count; ++i)
+                    tiles(parts[i], group, block, block + 1, chunk.row0, chunk.rows,
+                          x + r * planes.pitch, results + i * blocks.most() * plane, plane, &next);
                 for (int64_t k = 0; k < r1 - r0; ++k, y += s.dst_plane)
                     put(chunk, results + k * plane, blocks.most() * plane, y);
             }
@@ -219,18 +237,21 @@ struct Masked {
     }
 
  private:
+    int64_t tile_count(int64_t rows) const {
+        return gemm_div_up(gemm_div_up(rows * planes.pitch, N), masked_vectors(int(blocks.most())));
+    }
     // Filters of blocks [block0, block1) at the positions of some rows; y: the first of them.
     void tiles(const MaskedPart<T>& part, int64_t group, int64_t block0, int64_t block1,
-               int64_t row0, int64_t rows, const T* x, T* y, int64_t y_plane) const {
+               int64_t row0, int64_t rows, const T* x, T* y, int64_t y_plane,
+               MaskedAhead* ahead) const {
         const Sliding<T>& s = *part.s;
         const int64_t positions = rows * planes.pitch, vectors = gemm_div_up(positions, N);
-        const int64_t most = masked_vectors(int(blocks.most())), steps = s.steps();
-        const int64_t count = gemm_div_up(vectors, most), base = blocks.first(block0);
+        const int64_t steps = s.steps(), tile_n = tile_count(rows), base = blocks.first(block0);
         MaskedStep<T> t;
         t.taps = part.taps, t.ntaps = s.ntaps, t.channels = s.channels, t.plane = planes.plane;
         t.y_plane = y_plane;
-        for (int64_t i = 0; i < count; ++i) {
-            const int64_t v0 = vectors * i / count, v1 = vectors * (i + 1) / count;
+        for (int64_t i = 0; i < tile_n; ++i) {
+            const int64_t v0 = vectors * i / tile_n, v1 = vectors * (i + 1) / tile_n;
             t.x = x + v0 * N, t.bit = row0 * planes.pitch + v0 * N;
             t.last = gemm_min(N, positions - (v1 - 1) * N);
             for (int64_t b = block0; b < block1; ++b) {
@@ -238,6 +259,7 @@ struct Masked {
                 t.w = part.w + filter * steps;
                 t.bias = s.bias ? s.bias + filter : nullptr;
                 t.y = y + (r - base) * y_plane + v0 * N;
+                t.ahead = ahead->next(t.w, &t.pairs);
                 masked_micro_of<T>(blocks.first(b + 1) - r, v1 - v0)(t);
             }
         }
@@ -334,27 +356,34 @@ dl_status masked(const Sliding<T>* s, int count, int columns) {
     const int64_t stacks = gemm_div_up(s->n, cut.images);
     const int64_t work = gemm_max(1, s->rows * weights / gemm_max(1, s->groups * s->rows) *
                                          cut.band * planes.pitch);
+    const int64_t tasks = s->groups * stacks * cut.bands;
+    const int64_t grain = gemm_max(gemm_max(1, 65536 / work), tasks / (8 * dl_num_threads()));
+    const auto band = [&](int64_t i) {
+        MaskedBand b;
+        b.image = i / cut.bands / s->groups * cut.images, b.row0 = i % cut.bands * cut.band;
+        const int64_t all = gemm_min(cut.images, s->n - b.image) * planes.rows;
+        b.rows = gemm_min(cut.band, all - b.row0);
+        return b;
+    };
     int failed = 0;
-    parallel_for(s->groups * stacks * cut.bands, gemm_max(1, 65536 / work),
-                 [&](int64_t begin, int64_t end) {
-        T* results = static_cast<T*>(
-            dl_scratch(product.chunk_elements(cut.band) * sizeof(T), 3));
-        T* copy = planes.in_place ? nullptr
-                                  : static_cast<T*>(dl_scratch(
-                                        planes.copy_elements() * sizeof(T), 1));
+    parallel_for(tasks, grain, [&](int64_t begin, int64_t end) {
+        T* results =
+            static_cast<T*>(dl_scratch(product.chunk_elements(cut.band) * sizeof(T), 3));
+        T* copy = nullptr;
+        if (!planes.in_place)
+            copy = static_cast<T*>(dl_scratch(planes.copy_elements() * sizeof(T), 1));
         if (!results || (!copy && !planes.in_place))
             return __atomic_store_n(&failed, 1, __ATOMIC_RELAXED);
         for (int64_t i = begin; i < end; ++i) {
-            const int64_t group = i / cut.bands % s->groups, stack = i / cut.bands / s->groups;
-            MaskedBand b;
-            b.image = stack * cut.images, b.row0 = i % cut.bands * cut.band;
-            const int64_t all = gemm_min(cut.images, s->n - b.image) * planes.rows;
-            b.rows = gemm_min(cut.band, all - b.row0);
-            const T* x = planes.in_place
-                             ? s->src + b.image * s->src_image +
-                                   group * s->channels * s->src_plane + b.row0 * planes.pitch
-                             : planes.fill(b, group, copy);
-            product.run(b, group, x, results);
+            const int64_t group = i / cut.bands % s->groups;
+            const MaskedBand b = band(i);
+            MaskedAhead ahead;
+            const T* x = s->src + b.image * s->src_image + group * s->channels * s->src_plane +
+                         b.row0 * planes.pitch;
+            if (!planes.in_place) x = planes.fill(b, group, copy);
+            if (!planes.in_place && i + 1 < end)
+                ahead = planes.ahead(band(i + 1), (i + 1) / cut.bands % s->groups, product.calls(b.rows));
+            product.run(b, group, x, results, ahead);
         }
     });
     return failed ? DL_OUT_OF_MEMORY : DL_OK;

@@ -66,6 +66,32 @@ struct MaskedBand {
     int64_t image, row0, rows;
 };
 
+// Memory that is needed next, requested while the sums are made: some streams, each in pieces, one for
+// each call of the micro-kernel. Rows of a plane are too short for hardware to see them coming.
+struct MaskedAhead {
+    const char* first = nullptr;
+    int64_t streams = 0, apart = 0, bytes = 0, pieces = 1, call = 0;
+
+    template <class T>
+    MaskedAhead(const T* from, int64_t count, int64_t step, int64_t length, int64_t calls)
+        : first(reinterpret_cast<const char*>(from)),
+          streams(count),
+          apart(step * int64_t(sizeof(T))),
+          bytes(length * int64_t(sizeof(T))),
+          pieces(gemm_max(1, calls / gemm_max(1, count))) {}
+    MaskedAhead() {}
+
+    // The piece for the next call, in pairs of lines; `other` where there is none.
+    const char* next(const void* other, int64_t* pairs) {
+        *pairs = 0;
+        if (call >= streams * pieces) return static_cast<const char*>(other);
+        const char* piece = first + call / pieces * apart + call % pieces * (bytes / pieces);
+        *pairs = bytes / pieces / 128 + 1;
+        ++call;
+        return piece;
+    }
+};
+
 constexpr int kMaskedParts = 16;  // products that share their planes: residues of a gradient
 
 // How the source of some products lies. The products differ in grid and taps only.
@@ -156,6 +182,19 @@ struct MaskedPlanes {
             if (o0 >= 0 && o0 < size[0] && o1 >= 0 && o1 < size[1])
                 set_bits(bits, r * pitch + lo, r * pitch + hi);
         }
+    }
+
+    // What fill() is going to read, requested by so many calls.
+    MaskedAhead ahead(const MaskedBand& b, int64_t group, int64_t calls) const {
+        const T* from = s.src + b.image * s.src_image + group * s.channels * s.src_plane;
+        if (rows != tall || b.rows >= rows) {  // whole images
+            const int64_t images = gemm_max(1, b.rows / rows);
+            return {from, images, s.src_image, s.channels * s.src_plane, calls};
+        }
+        const int64_t begin = gemm_max(0, (b.row0 + lead) * s.mul[1]);
+        const int64_t end = gemm_min(s.in[1], (b.row0 + lead + b.rows + reach) * s.mul[1]);
+        return {from + begin * s.in[2], s.channels, s.src_plane,
+                gemm_max(0, end - begin) * s.in[2], calls};
     }
 
     // Copies what lies under a band; returns where the input of its first position is.
