@@ -32,7 +32,7 @@ struct MaskedStep {
     const T* bias;  // [R] or null
     T* y;
     int64_t y_plane;
-    int64_t last;  // lanes of the last vector
+    int64_t last;       // lanes of the last vector
     const char* ahead;  // what is requested meanwhile,
     int64_t pairs;      // two lines of the cache at a time
 };
@@ -98,8 +98,7 @@ MaskedMicro<T> masked_micro_of(int64_t rows, int64_t vectors) {
 struct MaskedBlocks {
     int64_t filters, count;
 
-    explicit MaskedBlocks(int64_t rows)
-        : filters(rows), count(gemm_div_up(rows, kMaskedFilters)) {}
+    explicit MaskedBlocks(int64_t rows) : filters(rows), count(gemm_div_up(rows, kMaskedFilters)) {}
     int64_t first(int64_t block) const { return filters * block / count; }
     int64_t most() const { return gemm_div_up(filters, count); }
 };
@@ -130,8 +129,8 @@ inline int64_t masked_rows(int64_t rows, int64_t pitch, int64_t most, int64_t la
     most = gemm_max(1, gemm_min(rows, most));
     int64_t best = most, least = INT64_MAX;
     for (int64_t r = most; r > most / 2; --r) {
-        const int64_t used = rows / r * gemm_round_up(r * pitch, lanes) +
-                             gemm_round_up(rows % r * pitch, lanes);
+        const int64_t used =
+            rows / r * gemm_round_up(r * pitch, lanes) + gemm_round_up(rows % r * pitch, lanes);
         if (used < least) best = r, least = used;
     }
     return best;
@@ -139,7 +138,7 @@ inline int64_t masked_rows(int64_t rows, int64_t pitch, int64_t most, int64_t la
 
 // How the positions are cut. The sum of a position is the same in any cut.
 struct MaskedCut {
-    int64_t images;      // that share their vectors
+    int64_t images;       // that share their vectors
     int64_t band, bands;  // rows of a task, and tasks of `images` images and a group
 };
 
@@ -168,8 +167,7 @@ MaskedCut masked_cut(MaskedPlanes<T>& planes) {
         const int64_t tasks = s.groups * s.n * gemm_div_up(planes.rows, cut.band);
         const int64_t want = gemm_div_up(8 * dl_num_threads(), gemm_max(1, tasks));
         if (want > 1) cut.band = gemm_max(gemm_min(4, planes.rows), cut.band / want);
-        if (cut.band < planes.rows)
-            cut.band = masked_rows(planes.rows, planes.pitch, cut.band, N);
+        if (cut.band < planes.rows) cut.band = masked_rows(planes.rows, planes.pitch, cut.band, N);
         cut.bands = gemm_div_up(planes.rows, cut.band);
     }
     planes.set_band(cut.band);
@@ -182,7 +180,8 @@ struct Masked {
     static constexpr int N = Vec<T>::N;
     const MaskedPlanes<T>& planes;
     const MaskedPart<T>* parts;
-    int count, columns;  // products, and those that share rows of the result: they follow each other
+    int count,
+        columns;  // products, and those that share rows of the result: they follow each other
     MaskedBlocks blocks;
     bool dense;   // positions of an image lie in the result as they are counted
     bool direct;  // those of a task do
@@ -278,8 +277,9 @@ struct Masked {
             return;
         }
         for (int64_t r = 0; r < b.rows; ++r, from += planes.pitch) {
-            for (int i = 0; i < count; i += columns) put_rows(parts + i, from + i * apart, apart,
-                                                              o0, o1, y + image * planes.s.dst_image);
+            for (int i = 0; i < count; i += columns)
+                put_rows(parts + i, from + i * apart, apart, o0, o1,
+                         y + image * planes.s.dst_image);
             if (++o1 == planes.tall) {
                 o1 = 0;
                 if (++o0 == planes.rows / planes.tall) o0 = 0, ++image;
@@ -293,8 +293,7 @@ struct Masked {
         if (o0 >= s.grid[0] || o1 >= s.grid[1]) return;
         y += ((o0 * s.out_mul[0] + s.out_base[0]) * s.out[1] + o1 * s.out_mul[1] + s.out_base[1]) *
              s.out[2];
-        if (s.out_mul[2] == 2 && columns == 2)
-            return zip_row(y, from, from + apart, s.out[2]);
+        if (s.out_mul[2] == 2 && columns == 2) return zip_row(y, from, from + apart, s.out[2]);
         for (int j = 0; j < columns; ++j)
             put_row(y + row[j].s->out_base[2], from + j * apart, row[j].s->grid[2], s.out_mul[2]);
     }
@@ -354,8 +353,8 @@ dl_status masked(const Sliding<T>* s, int count, int columns) {
     const bool direct = dense && cut.images == 1;
     const Masked<T> product{planes, parts, count, columns, blocks, dense, direct};
     const int64_t stacks = gemm_div_up(s->n, cut.images);
-    const int64_t work = gemm_max(1, s->rows * weights / gemm_max(1, s->groups * s->rows) *
-                                         cut.band * planes.pitch);
+    const int64_t work =
+        gemm_max(1, s->rows * weights / gemm_max(1, s->groups * s->rows) * cut.band * planes.pitch);
     const int64_t tasks = s->groups * stacks * cut.bands;
     const int64_t grain = gemm_max(gemm_max(1, 65536 / work), tasks / (8 * dl_num_threads()));
     const auto band = [&](int64_t i) {
@@ -367,8 +366,7 @@ dl_status masked(const Sliding<T>* s, int count, int columns) {
     };
     int failed = 0;
     parallel_for(tasks, grain, [&](int64_t begin, int64_t end) {
-        T* results =
-            static_cast<T*>(dl_scratch(product.chunk_elements(cut.band) * sizeof(T), 3));
+        T* results = static_cast<T*>(dl_scratch(product.chunk_elements(cut.band) * sizeof(T), 3));
         T* copy = nullptr;
         if (!planes.in_place)
             copy = static_cast<T*>(dl_scratch(planes.copy_elements() * sizeof(T), 1));
@@ -382,7 +380,8 @@ dl_status masked(const Sliding<T>* s, int count, int columns) {
                          b.row0 * planes.pitch;
             if (!planes.in_place) x = planes.fill(b, group, copy);
             if (!planes.in_place && i + 1 < end)
-                ahead = planes.ahead(band(i + 1), (i + 1) / cut.bands % s->groups, product.calls(b.rows));
+                ahead = planes.ahead(band(i + 1), (i + 1) / cut.bands % s->groups,
+                                     product.calls(b.rows));
             product.run(b, group, x, results, ahead);
         }
     });

@@ -98,13 +98,13 @@ constexpr int kMaskedParts = 16;  // products that share their planes: residues 
 template <class T>
 struct MaskedPlanes {
     static constexpr int N = Vec<T>::N;
-    const Sliding<T>& s;           // the first product
-    int64_t pitch, tall, rows;     // positions of a row, rows of a slice and of an image
-    int64_t lead, reach;           // smallest offset of a tap in rows, and how far the others go
-    bool in_place;                 // the source is read where it lies
-    int64_t phases[3];             // in each dimension, those from 0 on that some tap needs
-    int64_t phase_size, plane;     // elements of a phase and of a channel
-    int64_t slack;                 // what taps may reach in front of the first row
+    const Sliding<T>& s;        // the first product
+    int64_t pitch, tall, rows;  // positions of a row, rows of a slice and of an image
+    int64_t lead, reach;        // smallest offset of a tap in rows, and how far the others go
+    bool in_place;              // the source is read where it lies
+    int64_t phases[3];          // in each dimension, those from 0 on that some tap needs
+    int64_t phase_size, plane;  // elements of a phase and of a channel
+    int64_t slack;              // what taps may reach in front of the first row
 
     MaskedPlanes(const Sliding<T>* parts, int count) : s(parts[0]) {
         int64_t size[3] = {1, 1, 1}, wide = 0;
@@ -193,8 +193,8 @@ struct MaskedPlanes {
         }
         const int64_t begin = gemm_max(0, (b.row0 + lead) * s.mul[1]);
         const int64_t end = gemm_min(s.in[1], (b.row0 + lead + b.rows + reach) * s.mul[1]);
-        return {from + begin * s.in[2], s.channels, s.src_plane,
-                gemm_max(0, end - begin) * s.in[2], calls};
+        return {from + begin * s.in[2], s.channels, s.src_plane, gemm_max(0, end - begin) * s.in[2],
+                calls};
     }
 
     // Copies what lies under a band; returns where the input of its first position is.
@@ -244,8 +244,8 @@ struct MaskedPlanes {
             }
         }
     }
-    inline __attribute__((always_inline)) void split_pair(typename Vec<T>::type a, typename Vec<T>::type b,
-                                     T* even) const {
+    inline __attribute__((always_inline)) void split_pair(typename Vec<T>::type a,
+                                                          typename Vec<T>::type b, T* even) const {
         vstore(even, vevens<T>(a, b));
         vstore(even + phase_size, vodds<T>(a, b));
     }

@@ -148,7 +148,37 @@ double patches_seconds(const dl_conv& p) {
 }
 
 double masked_seconds(const dl_conv& p, bool backward) {
-    return 1;
+    const SlidingCost c = sliding_cost(p, backward);
+    // Positions are counted along rows of inputs or results, whichever are longer.
+    bool moved = false, dense = true;  // rows of input are copied; results lie as they are counted
+    double plane = 1;
+    for (int d = 0; d < 3; ++d) {
+        const int64_t residues = gemm_min(p.stride[d], p.in[d]);
+        const int64_t grid = backward ? gemm_div_up(p.in[d], residues) : p.out[d];
+        const int64_t in = backward ? p.out[d] : gemm_div_up(p.in[d], p.stride[d]);
+        plane *= double(gemm_max(grid, in));
+        moved = moved || grid > in || (!backward && p.stride[d] > 1);
+        dense = dense && grid >= in && (!backward || p.stride[d] == 1);
+    }
+    const double blocks = ceil_div(c.rows, kMaskedFilters), filters = c.rows / blocks;
+    double vectors = ceil_div(plane, double(c.lanes)), shared = plane / double(c.lanes) * 1.04;
+    const bool together = vectors > shared * 1.1 && c.n > 1;  // small images share vectors
+    if (together) vectors = shared;
+    const double most = masked_vectors(int(__builtin_ceil(filters)));
+    const double tiles = together ? vectors / most : ceil_div(vectors, most),
+                 wide = vectors / tiles;
+    // Cycles of a step of a tile: products, their latency, loads, of which most cross a line.
+    const double step = __builtin_fmax(filters * wide / kConvPorts,
+                                       __builtin_fmax(4.0, (filters + 2 * wide + 2) / 2));
+    double cycles = c.n * c.groups * blocks * tiles *
+                    (c.steps() * step * 0.97 + 40 + (c.taps + filters) * wide * 1.5);
+    cycles += c.weights() * 1.5;
+    // Rows of inputs are copied, rows of results put in place.
+    const double in = double(backward ? p.out[2] : p.in[2]), out = double(c.width);
+    if (moved || together) cycles += c.inputs / c.repeats / in * __builtin_fmax(8.0, 0.45 * in);
+    if (!dense) cycles += c.groups * c.rows * c.grid_rows * __builtin_fmax(8.0, 0.4 * out);
+    if (dense && together) cycles += c.groups * c.rows * c.positions() * 0.4;
+    return c.repeats * cycles / kConvHertz + conv_traffic(p) / 4;
 }
 
 template <double (*seconds)(const dl_conv&, bool), bool backward>
