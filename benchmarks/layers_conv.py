@@ -226,6 +226,22 @@ RESNEXT = [
     layer("resnext50", "layer4.conv2", 1024, 1024, 7, 3, 1, 1, groups=32),
 ]
 
+REGNET = [
+    layer("regnet_x_400mf", "block1.0", 32, 32, 112, 3, 2, 1, groups=2),
+    layer("regnet_x_400mf", "block2.0", 64, 64, 56, 3, 2, 1, groups=4),
+    layer("regnet_x_400mf", "block3.0", 160, 160, 28, 3, 2, 1, groups=10),
+    layer("regnet_x_400mf", "block3", 160, 160, 14, 3, 1, 1, groups=10),
+    layer("regnet_x_400mf", "block4.0", 400, 400, 14, 3, 2, 1, groups=25),
+    layer("regnet_x_400mf", "block4", 400, 400, 7, 3, 1, 1, groups=25),
+    layer("regnet_y_400mf", "block1.0", 48, 48, 112, 3, 2, 1, groups=6),
+    layer("regnet_y_400mf", "block2.0", 104, 104, 56, 3, 2, 1, groups=13),
+    layer("regnet_y_400mf", "block2", 104, 104, 28, 3, 1, 1, groups=13),
+    layer("regnet_y_400mf", "block3.0", 208, 208, 28, 3, 2, 1, groups=26),
+    layer("regnet_y_400mf", "block3", 208, 208, 14, 3, 1, 1, groups=26),
+    layer("regnet_y_400mf", "block4.0", 440, 440, 14, 3, 2, 1, groups=55),
+    layer("regnet_y_400mf", "block4", 440, 440, 7, 3, 1, 1, groups=55),
+]
+
 DEEPLAB = [
     layer("deeplab", "layer3.conv2", 256, 256, 65, 3, 1, 2, 2),
     layer("deeplab", "layer4.conv2", 512, 512, 65, 3, 1, 4, 4),
@@ -285,6 +301,7 @@ LAYERS: list[ConvLayer] = [
     *POINTWISE,
     *INCEPTION,
     *RESNEXT,
+    *REGNET,
     *DEEPLAB,
     *DCGAN,
     *FIRST,

@@ -16,6 +16,7 @@
 #include "kernels/cpu/conv_fold.h"
 #include "kernels/cpu/conv_gemm.h"
 #include "kernels/cpu/conv_masked.h"
+#include "kernels/cpu/conv_masked_weight.h"
 #include "kernels/cpu/conv_patches.h"
 #include "kernels/cpu/conv_pointwise_weight.h"
 #include "kernels/cpu/conv_sliding.h"
@@ -244,6 +245,8 @@ constexpr Algorithm kBackwardWeight[] = {
      wino_backward_weight<float, Square4>, nullptr},
     {"winograd6", wino_weight_applies, wino_backward_weight_seconds<Square6>, wino_error<Square6>,
      wino_backward_weight<float, Square6>, nullptr},
+    {"masked", masked_weight_applies, masked_weight_seconds, conv_sum_error,
+     backward_weight<float, masked_weight>, backward_weight<double, masked_weight>},
     {"rows", always, weight_rows_seconds, conv_sum_error, backward_weight<float, weight_rows>,
      backward_weight<double, weight_rows>},
     {"rows_turned", pointwise_applies, weight_rows_turned_seconds, conv_sum_error,
