@@ -193,7 +193,48 @@ def test_many_channels(case: Case, which: str) -> None:
     assert all(np.array_equal(results[0], r) for r in results[1:])
 
 
-@pytest.mark.parametrize("name", ("broadcast", "direct", "fold", "implicit_gemm"))
+# Groups of a few channels: planes in place, split, cut into bands and stretches, images that share
+# vectors, images too many for one copy; ends of rows and planes inside of a vector.
+GROUPED: list[Case] = [
+    ((3, 16, 56, 56), (16, 4, 3, 3), [1, 1], [1, 1], [1, 1], 4),
+    ((2, 12, 71, 68), (18, 4, 3, 3), [2, 2], [1, 1], [1, 1], 3),
+    ((9, 64, 7, 7), (64, 32, 3, 3), [1, 1], [1, 1], [1, 1], 2),
+    ((11, 34, 14, 14), (34, 17, 3, 3), [2, 2], [1, 1], [1, 1], 2),
+    ((3, 20, 13, 15), (30, 10, 5, 5), [1, 1], [2, 2], [1, 1], 2),
+    ((2, 24, 30, 31), (16, 12, 5, 5), [3, 2], [2, 2], [1, 1], 2),
+    ((5, 16, 9, 9), (16, 8, 3, 3), [1, 1], [2, 2], [2, 2], 2),
+    ((2, 12, 5, 11, 12), (12, 6, 3, 3, 3), [2, 2, 2], [1, 1, 1], [1, 1, 1], 2),
+]
+
+
+@pytest.mark.parametrize("isa", cpu.capability())
+@pytest.mark.parametrize("which", PASSES)
+@pytest.mark.parametrize("case", GROUPED)
+def test_few_channels_a_group(case: Case, which: str, isa: str) -> None:
+    """Without packing: right, and the same bits, however the work is shared out."""
+    before = dl.get_num_threads()
+    try:
+        with cpu.using_isa(isa):
+            exact = run(case, which, "reference", "float64", bias=True)
+            results = []
+            for threads in (1, 2, 4):
+                dl.set_num_threads(threads)
+                results.append(run(case, which, "masked", "float32", bias=True))
+    finally:
+        dl.set_num_threads(before)
+    assert results[0] is not None and exact is not None
+    assert np.abs(results[0] - exact).max() <= 5e-6 * np.abs(exact).max()
+    assert all(np.array_equal(results[0], r) for r in results[1:])
+
+
+def test_grouped_layers_are_not_packed() -> None:
+    """ResNeXt's strided layers: by the model, no other algorithm is as fast."""
+    x, w = dl.ones(2, 64, 28, 28), dl.ones(64, 8, 3, 3)
+    for which in PASSES:
+        assert conv.explain(x, w, 2, 1, 1, 8, which=which)[0].name == "masked"
+
+
+@pytest.mark.parametrize("name", ("broadcast", "direct", "fold", "implicit_gemm", "masked"))
 def test_gaps_between_strides_are_zero(name: str) -> None:
     """A window smaller than the stride leaves inputs that nothing depends on."""
     x, w = dl.ones(1, 4, 9, 9), dl.ones(5, 4, 1, 1)
@@ -214,6 +255,8 @@ def test_nothing_is_read_beyond_the_tensors() -> None:
         ((1, 3, 17, 17), (20, 3, 1, 1), 1, "pointwise"),
         ((1, 3, 17, 17), (20, 3, 1, 1), 1, "implicit_gemm"),
         ((1, 3, 17, 17), (20, 3, 3, 3), 1, "implicit_gemm"),
+        ((1, 8, 17, 17), (8, 4, 3, 3), 2, "masked"),
+        ((1, 8, 7, 7), (8, 4, 3, 3), 2, "masked"),
     ]:
         size = int(np.prod(shape))
         memory = np.full(size + 128, np.nan, np.float32)

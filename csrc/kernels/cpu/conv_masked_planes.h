@@ -216,39 +216,46 @@ struct MaskedPlanes {
         const int64_t begin = gemm_max(0, b.row0 + lead), width = s.in[2];
         const int64_t end = gemm_min(last, b.row0 + lead + b.rows + reach);
         int64_t image = begin / rows, p0 = begin % rows / tall, p1 = begin % tall;
-        const int64_t two = 2 * N, whole = (width - 1) / two * two;  // of two vectors
-        const LaneMask<T> near = lane_mask<T>(0, width - whole);
-        const LaneMask<T> far = lane_mask<T>(0, width - whole - N);
         to += (begin - b.row0 - lead) * pitch;
-        for (int64_t row = begin; row < end; ++row, to += pitch) {
-            if (p0 < end0) {
-                const int64_t i1 = p1 * s.mul[1];
-                const T* from =
-                    src + image * s.src_image + ((p0 * s.mul[0] + f0) * s.in[1] + i1) * width;
-                const int64_t count = gemm_min(phases[1], s.in[1] - i1);
-                T* out = to;
-                for (int64_t f1 = 0; f1 < count; ++f1, out += phases[2] * phase_size)
-                    if (s.mul[2] == 2) {
-                        for (const T* stop = from + whole; from < stop; from += two, out += N)
-                            split_pair(vload(from), vload(from + N), out);
-                        split_pair(vload_mask(from, near), vload_mask(from + N, far), out);
-                        from += width - whole, out -= whole / 2;
-                    } else {
-                        split(from, out);
-                        from += width;
-                    }
-            }
-            if (++p1 == tall) {
-                p1 = 0;
-                if (++p0 == rows / tall) p0 = 0, ++image;
-            }
+        // Constants of their own: a vector that is stored might be anything, also a member.
+        const HalvedRow half(width, phase_size);
+        const int64_t by1 = s.mul[1], in1 = s.in[1], count = phases[1], step = pitch;
+        const int64_t two = phases[2] * phase_size, last1 = tall, last0 = rows / tall;
+        const bool halves = s.mul[2] == 2;
+        for (int64_t row = begin; row < end; ++row, to += step) {
+            const T* from = src + image * s.src_image;
+            from += ((p0 * s.mul[0] + f0) * in1 + p1 * by1) * width;
+            const int64_t n = p0 < end0 ? gemm_min(count, in1 - p1 * by1) : 0;
+            T* out = to;
+            for (int64_t f1 = 0; f1 < n; ++f1, from += width, out += two)
+                if (halves)
+                    half.split(from, out);
+                else
+                    split(from, out);
+            if (++p1 < last1) continue;
+            p1 = 0;
+            if (++p0 == last0) p0 = 0, ++image;
         }
     }
-    inline __attribute__((always_inline)) void split_pair(typename Vec<T>::type a,
-                                                          typename Vec<T>::type b, T* even) const {
-        vstore(even, vevens<T>(a, b));
-        vstore(even + phase_size, vodds<T>(a, b));
-    }
+    // Rows split by 2.
+    struct HalvedRow {
+        int64_t whole, odd;  // elements in pairs of whole vectors; from even places to odd ones
+        LaneMask<T> near, far;
+
+        HalvedRow(int64_t width, int64_t apart)
+            : whole((width - 1) / (2 * N) * (2 * N)), odd(apart) {
+            near = lane_mask<T>(0, width - whole), far = lane_mask<T>(0, width - whole - N);
+        }
+        void split(const T* from, T* to) const {
+            const T* end = from + whole;
+            for (; from < end; from += 2 * N, to += N) put(vload(from), vload(from + N), to);
+            put(vload_mask(from, near), vload_mask(from + N, far), to);
+        }
+        void put(typename Vec<T>::type a, typename Vec<T>::type b, T* to) const {
+            vstore(to, vevens<T>(a, b));
+            vstore(to + odd, vodds<T>(a, b));
+        }
+    };
     void split(const T* from, T* to) const {
         for (int64_t f = 0; f < phases[2]; ++f, to += phase_size)
             take_every(to, from + f, extent(2, f), s.mul[2]);
