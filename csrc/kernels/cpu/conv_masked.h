@@ -266,36 +266,42 @@ struct Masked {
 
     // Brings a filter's results to their places, those of the products being `apart`.
     void put(const MaskedBand& b, const T* from, int64_t apart, T* y) const {
-        int64_t image = b.row0 / planes.rows, o0 = b.row0 % planes.rows / planes.tall;
-        int64_t o1 = b.row0 % planes.tall;
-        if (dense) {  // row0 is an image's first
-            for (int64_t rows = b.rows; rows > 0; rows -= planes.rows, ++image) {
-                const int64_t n = gemm_min(rows, planes.rows) * planes.pitch;
-                put_row(y + image * planes.s.dst_image, from, n, 1);
-                from += n;
-            }
+        if (!dense) {
+            for (int i = 0; i < count; i += columns)
+                put_rows(parts + i, b, from + i * apart, apart, y);
             return;
         }
-        for (int64_t r = 0; r < b.rows; ++r, from += planes.pitch) {
-            for (int i = 0; i < count; i += columns)
-                put_rows(parts + i, from + i * apart, apart, o0, o1,
-                         y + image * planes.s.dst_image);
-            if (++o1 == planes.tall) {
-                o1 = 0;
-                if (++o0 == planes.rows / planes.tall) o0 = 0, ++image;
-            }
+        y += b.row0 / planes.rows * planes.s.dst_image;  // row0 is an image's first
+        for (int64_t rows = b.rows; rows > 0; rows -= planes.rows, y += planes.s.dst_image) {
+            const int64_t n = gemm_min(rows, planes.rows) * planes.pitch;
+            put_row(y, from, n, 1);
+            from += n;
         }
     }
-    // A row of the products that share it.
-    void put_rows(const MaskedPart<T>* row, const T* from, int64_t apart, int64_t o0, int64_t o1,
+    // Those of the products that share rows of the result.
+    void put_rows(const MaskedPart<T>* row, const MaskedBand& b, const T* from, int64_t apart,
                   T* y) const {
         const Sliding<T>& s = *row[0].s;
-        if (o0 >= s.grid[0] || o1 >= s.grid[1]) return;
-        y += ((o0 * s.out_mul[0] + s.out_base[0]) * s.out[1] + o1 * s.out_mul[1] + s.out_base[1]) *
-             s.out[2];
-        if (s.out_mul[2] == 2 && columns == 2) return zip_row(y, from, from + apart, s.out[2]);
-        for (int j = 0; j < columns; ++j)
-            put_row(y + row[j].s->out_base[2], from + j * apart, row[j].s->grid[2], s.out_mul[2]);
+        const int64_t tall = planes.tall, pitch = planes.pitch, stride = s.out_mul[2];
+        const int64_t step = s.out_mul[1] * s.out[2], width = s.out[2];
+        const bool zip = stride == 2 && columns == 2;
+        int64_t image = b.row0 / planes.rows, o0 = b.row0 % planes.rows / tall;
+        int64_t o1 = b.row0 % tall;
+        for (int64_t r = 0, n; r < b.rows; r += n, from += n * pitch) {
+            n = gemm_min(tall - o1, b.rows - r);  // rows of this slice
+            T* to = y + image * s.dst_image + o1 * step + s.out_base[1] * width +
+                    (o0 * s.out_mul[0] + s.out_base[0]) * s.out[1] * width;
+            const int64_t rows = o0 < s.grid[0] ? gemm_min(n, s.grid[1] - o1) : 0;
+            for (int64_t k = 0; k < rows; ++k, to += step)
+                if (zip)
+                    zip_row(to, from + k * pitch, from + k * pitch + apart, width);
+                else
+                    for (int j = 0; j < columns; ++j)
+                        put_row(to + row[j].s->out_base[2], from + k * pitch + j * apart,
+                                row[j].s->grid[2], stride);
+            o1 = 0;
+            if (++o0 == planes.rows / tall) o0 = 0, ++image;
+        }
     }
     static void put_row(T* to, const T* from, int64_t n, int64_t stride) {
         if (stride > 1) return put_every(to, from, n, stride);
