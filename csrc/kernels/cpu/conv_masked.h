@@ -343,7 +343,7 @@ dl_status masked(const Sliding<T>* s, int count, int columns) {
         parts[i] = {s + i, list, w};
         for (int64_t t = 0; t < s[i].ntaps; ++t, bits += words) {
             planes.set_tap_bits(s[i].taps[t], cut.images, bits);
-            *list++ = {planes.at(s[i].taps[t]), bits};
+            *list++ = {planes.at(s[i].taps[t]), bits, s[i].taps[t].w};
         }
         const int64_t size = s->rows * s[i].steps();
         parallel_for(s->groups, gemm_max(1, 65536 / gemm_max(1, size)),

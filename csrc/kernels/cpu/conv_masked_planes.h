@@ -59,6 +59,7 @@ DL_INLINE uint32_t bits_at(const uint64_t* words, int64_t bit) {
 struct MaskedTap {
     int64_t at;            // of its input, from that of a tap without offset
     const uint64_t* bits;  // for each position whether there is an input
+    int64_t w;             // position in the kernel
 };
 
 // The positions of a task: rows [row0, row0 + rows), counted through the images from `image` on.
@@ -147,6 +148,9 @@ struct MaskedPlanes {
         return f < s.in[d] ? (s.in[d] - f - 1) / s.mul[d] + 1 : 0;
     }
     int64_t row_of(const ConvTap& t) const { return place(t, 0) * tall + place(t, 1); }
+    int64_t phase_number(const ConvTap& t) const {
+        return (phase(t, 0) * phases[1] + phase(t, 1)) * phases[2] + phase(t, 2);
+    }
     int64_t phase_count() const { return phases[0] * phases[1] * phases[2]; }
 
     // Bytes of the copy of a band's rows, for all channels.
@@ -165,8 +169,7 @@ struct MaskedPlanes {
 
     int64_t at(const ConvTap& t) const {
         if (in_place) return (t.off[0] * s.in[1] + t.off[1]) * s.in[2] + t.off[2];
-        const int64_t f = (phase(t, 0) * phases[1] + phase(t, 1)) * phases[2] + phase(t, 2);
-        return f * phase_size + (row_of(t) - lead) * pitch + place(t, 2);
+        return phase_number(t) * phase_size + (row_of(t) - lead) * pitch + place(t, 2);
     }
 
     // 64-bit words of a tap's bits for the positions of some images.

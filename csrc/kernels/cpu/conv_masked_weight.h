@@ -190,7 +190,7 @@ struct MaskedWeight {
                         for (int64_t j = 0; j < cn; ++j) {
                             T sum = sums[i * cn + j];
                             for (int64_t p = 1; p < parts; ++p) sum += sums[p * apart + i * cn + j];
-                            dw[((k + i) * s.channels + c + j) * s.ntaps + tap] = sum;
+                            dw[((k + i) * s.channels + c + j) * s.ntaps + taps[tap].w] = sum;
                         }
             }
     }
@@ -215,10 +215,14 @@ dl_status masked_weight(const dl_conv& p, const Sliding<T>& s) {
     auto* list = reinterpret_cast<MaskedTap*>(bits + s.ntaps * words);
     const MaskedWeight<T> work(s, planes, list, static_cast<const T*>(p.y));
     planes.set_band(work.together * planes.rows);
-    for (int64_t t = 0; t < s.ntaps; ++t, bits += words) {
-        planes.set_tap_bits(s.taps[t], 1, bits);
-        list[t] = {planes.at(s.taps[t]), bits};
-    }
+    // Taps of a phase follow each other: L1 holds one phase of a tile's planes.
+    for (int64_t f = 0, at = 0; f < planes.phase_count(); ++f)
+        for (int64_t t = 0; t < s.ntaps; ++t) {
+            if (planes.phase_number(s.taps[t]) != f) continue;
+            planes.set_tap_bits(s.taps[t], 1, bits);
+            list[at++] = {planes.at(s.taps[t]), bits, s.taps[t].w};
+            bits += words;
+        }
     const int64_t apart = s.groups * work.size;
     T* sums = static_cast<T*>(dl_scratch(size_t(work.parts * apart) * sizeof(T), 2));
     if (!sums) return DL_OUT_OF_MEMORY;
@@ -252,13 +256,14 @@ inline double masked_weight_seconds(const dl_conv& p) {
     const double tiles = __builtin_ceil(rows / MaskedDots<float>::A) *
                          __builtin_ceil(in / MaskedDots<float>::B) * double(conv_volume(p.kernel));
     const double sums = rows * in * double(conv_volume(p.kernel)) / tiles;  // of a tile
-    const double step = __builtin_fmax(sums / (DL_VEC_BYTES > 16 ? 2 : 1), 4) * 1.05;
+    const double step = __builtin_fmax(sums / (DL_VEC_BYTES > 16 ? 2 : 1), 4) * 1.2;
     const double images = __builtin_fmin(double(p.n), __builtin_ceil(64 / vectors));
     const double stretches = __builtin_ceil(double(p.n) / images) * __builtin_ceil(vectors / 64);
-    double cycles = tiles * (double(p.n) * (vectors * step + 4) + stretches * 45);
+    double cycles = tiles * (double(p.n) * (vectors * step + 4) + stretches * 70);
     cycles += rows * in * double(conv_volume(p.kernel)) * 3;
     const double x = double(p.n) * in * double(conv_volume(p.in)), row = double(p.in[2]);
-    if (conv_volume(p.stride) > 1) cycles += x / row * __builtin_fmax(8, 0.45 * row);
+    if (conv_volume(p.stride) > 1)
+        cycles += x / row * __builtin_fmax(8, 0.45 * row) + tiles * double(p.n) * vectors * 2;
     const double bytes = (x * double(p.groups) + double(p.n) * double(p.k) * plane) * element;
     return double(p.groups) * cycles / 3.7e9 + bytes / 80e9;
 }

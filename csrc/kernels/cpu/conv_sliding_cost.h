@@ -130,6 +130,8 @@ double direct_seconds(const dl_conv& p, bool backward) {
     // Inputs that do not fit into L1 are read again for each block of filters.
     const double reach = c.channels * double(p.kernel[1]) * double(c.width * c.mul) * c.lanes;
     if (reach > 40e3 * 4 && (!wide || rest > blocks)) cycles *= 1.45;
+    // Measured on ResNeXt and RegNet: rows filled and split for few filters, each group apart.
+    if (p.groups > 1) cycles *= c.mul > 1 ? 2.6 : 1.35;
     return c.repeats * cycles / kConvHertz + conv_traffic(p) / (wide && blocks > 0 ? 6 : 4);
 }
 
@@ -175,10 +177,10 @@ double masked_seconds(const dl_conv& p, bool backward) {
     cycles += c.weights() * 1.5;
     // Rows of inputs are copied, rows of results put in place.
     const double in = double(backward ? p.out[2] : p.in[2]), out = double(c.width);
-    if (moved || together) cycles += c.inputs / c.repeats / in * __builtin_fmax(8.0, 0.45 * in);
-    if (!dense) cycles += c.groups * c.rows * c.grid_rows * __builtin_fmax(8.0, 0.4 * out);
+    if (moved || together) cycles += c.inputs / c.repeats / in * __builtin_fmax(8.0, 0.3 * in);
+    if (!dense) cycles += c.groups * c.rows * c.grid_rows * __builtin_fmax(10.0, 0.6 * out);
     if (dense && together) cycles += c.groups * c.rows * c.positions() * 0.4;
-    return c.repeats * cycles / kConvHertz + conv_traffic(p) / 4;
+    return c.repeats * cycles / kConvHertz + conv_traffic(p) / 8;
 }
 
 template <double (*seconds)(const dl_conv&, bool), bool backward>
