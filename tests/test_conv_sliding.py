@@ -126,6 +126,27 @@ def test_agrees_with_the_loops_on_random_shapes(name: str, which: str, isa: str)
     assert ran > 0 or not applies
 
 
+@pytest.mark.parametrize("isa", cpu.capability())
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("kernel", [3, 5, 7])
+def test_narrow_depthwise_planes(kernel: int, stride: int, isa: str) -> None:
+    """Rows of one or two planes in a vector: every width, odd counts of channels and images."""
+    with cpu.using_isa(isa):
+        for width in range(1, 20):
+            padding = [kernel // 2, (width * 5) % (kernel + 1)]
+            if width + 2 * padding[1] < kernel:
+                continue
+            channels, images = (2, 3, 5)[width % 3], (1, 2, 3)[width // 3 % 3]
+            x, w = (images, channels, 1 + width % 8, width), (channels, 1, kernel, kernel)
+            case: Case = (x, w, [stride, stride], padding, [1, 1], channels)
+            for which in ("forward", "backward_input"):
+                for dtype, bound in (("float32", 5e-6), ("float64", 1e-13)):
+                    got = run(case, which, "depthwise", dtype, True)
+                    exact = run(case, which, "reference", "float64", True)
+                    if got is not None:
+                        assert np.abs(got - exact).max() <= bound * np.abs(exact).max(), case
+
+
 @pytest.mark.parametrize("which", PASSES)
 @pytest.mark.parametrize("name", ALGORITHMS)
 def test_bits_do_not_depend_on_threads(name: str, which: str) -> None:

@@ -1,6 +1,7 @@
 // Depthwise convolution in two dimensions: the three products.
 #pragma once
 #include "kernels/cpu/conv_depthwise_lanes.h"
+#include "kernels/cpu/conv_depthwise_narrow.h"
 #include "kernels/cpu/conv_depthwise_roll.h"
 #include "kernels/cpu/conv_depthwise_taps.h"
 
@@ -130,6 +131,15 @@ DL_INLINE void depthwise_blocked(const DepthwiseShape& d, int64_t rows, int64_t 
 // Planes of dst, one after another over all images.
 template <class T, DepthwisePass pass>
 dl_status depthwise_planes(const dl_conv& p) {
+    if constexpr (kNarrow) {
+        constexpr bool forward = pass == DepthwisePass::kForward;
+        if (depthwise_narrows<T>(p, pass))
+            return depthwise_stride(p) == 1
+                       ? depthwise_narrow_planes<T, pass, NarrowMode::kSlide>(p)
+                       : depthwise_narrow_planes<T, pass,
+                                                 forward ? NarrowMode::kSlide2 : NarrowMode::kZip>(
+                             p);
+    }
     // Of nine taps the transposition costs more than the idle lanes of rows.
     const bool rolls = depthwise_rolls(p);
     if (!rolls && depthwise_as_lanes<T>(p, pass)) return depthwise_lanes<T, pass>(p);
