@@ -20,6 +20,7 @@ ALGORITHMS = (
     "pointwise",
     "rows",
     "rows_turned",
+    "windows",
 )
 Case = tuple[tuple[int, ...], tuple[int, ...], list[int], list[int], list[int], int]
 
@@ -59,10 +60,14 @@ def random_case(rng: np.random.Generator, name: str) -> Case:
         kernel = [int(v) for v in rng.choice([1, 2, 3, 4, 5, 8, 16], rank)]
         stride = [k + int(rng.choice([0, 0, 1])) for k in kernel]
         dilation = [1] * rank
+    if name == "windows" and rng.random() < 0.5:  # runs of several vectors, in place or padded
+        kernel = [*kernel[1:], int(rng.choice([4, 8, 11, 16, 18, 32]))]
+        stride[-1] = int(rng.choice([1, 4, kernel[-1], 20]))
+        dilation = [1] * rank
     if atrous:
         stride, dilation = [1, 1], [int(rng.integers(1, 4)), int(rng.integers(2, 5))]
     padding = [int(rng.integers(0, k * d + 1)) for k, d in zip(kernel, dilation, strict=True)]
-    if name == "fold":
+    if name == "fold" or (name == "windows" and rng.random() < 0.3):
         padding = [0] * rank
     if atrous:
         padding = [p // d * d for p, d in zip(padding, dilation, strict=True)]
@@ -122,7 +127,8 @@ def test_agrees_with_the_loops_on_random_shapes(name: str, which: str, isa: str)
     applies = applies and (which != "backward_weight" or name not in forwards)
     applies = applies and (which != "backward_input" or name != "patches")
     applies = applies and (which == "backward_input" or name != "fold")
-    applies = applies and (which == "backward_weight" or not name.startswith("rows"))
+    weights = name.startswith("rows") or name == "windows"
+    applies = applies and (which == "backward_weight" or not weights)
     assert ran > 0 or not applies
 
 

@@ -24,6 +24,7 @@
 #include "kernels/cpu/conv_weight_gemm.h"
 #include "kernels/cpu/conv_weight_patches.h"
 #include "kernels/cpu/conv_weight_rows.h"
+#include "kernels/cpu/conv_weight_windows.h"
 #include "kernels/cpu/conv_winograd.h"
 #include "kernels/cpu/conv_winograd_weight.h"
 
@@ -235,6 +236,8 @@ constexpr Algorithm kBackwardWeight[] = {
      backward_weight<float, weight_depthwise>, backward_weight<double, weight_depthwise>},
     {"patches", is_direct, weight_patches_seconds, conv_sum_error,
      backward_weight<float, weight_patches>, backward_weight<double, weight_patches>},
+    {"windows", windows_applies, weight_windows_seconds, conv_sum_error,
+     backward_weight<float, weight_windows>, backward_weight<double, weight_windows>},
     {"pointwise", pointwise_applies, weight_pointwise_seconds, conv_sum_error,
      pointwise_backward_weight<float>, pointwise_backward_weight<double>},
     {"atrous", atrous_applies, atrous_seconds<DL_CONV_BACKWARD_WEIGHT>, atrous_error,

@@ -89,7 +89,8 @@ double sliding_gemm_seconds(const dl_conv& p, bool backward) {
     const double step = __builtin_fmax(rows / kConvPorts, 4) * vectors;
     double cycles = c.groups * c.steps() * step * 0.91;
     cycles += c.groups * c.steps() * c.positions() *
-              (c.mul > 1              ? 0.6
+              (c.mul > 4              ? 3
+               : c.mul > 1            ? 0.6
                : sliding_pointwise(p) ? 0.2
                                       : 0.4);
     cycles += c.weights() * (c.straight || c.taps == 1 ? 0.5 : 2.5);
@@ -118,21 +119,20 @@ double direct_seconds(const dl_conv& p, bool backward) {
     const SlidingCost c = sliding_cost(p, backward);
     const double vectors = c.grid_rows * ceil_div(double(c.width), double(c.lanes));
     // Cycles of a step for each vector of a whole block of filters, and of fewer.
-    constexpr bool wide = kDirectFilters == 8;
-    constexpr double whole = wide ? 3.72 : 4.5 / kConvPorts;
+    constexpr double whole = 0.93 * kDirectFilters / kConvPorts;
     constexpr double fewer[8] = {0, 1.2, 1.4, 1.8, 2.1, 2.6, 3.2, 3.7};
     const double blocks = __builtin_floor(c.rows / kDirectFilters);
     const double rest = c.rows - kDirectFilters * blocks;
-    const double stores = (wide ? 1 : 5) * (c.rows - rest) + 5 * rest;
-    double cycles = c.groups * vectors * (c.steps() * (blocks * whole + fewer[int(rest)]) + stores);
+    const double step = blocks * whole + fewer[int(rest)];
+    double cycles = c.groups * vectors * (c.steps() * step + c.rows - rest + 5 * rest);
     if (c.out_mul > 1) cycles += c.groups * c.rows * c.positions() * 1.2;
-    cycles += c.weights() * 1.5 + c.inputs * (wide ? 0.25 : c.mul > 1 ? 0.7 : 0.4);
-    // Inputs that do not fit into L1 are read again for each block of filters.
+    cycles += c.weights() * 1.5 + c.inputs * 0.25;
+    // Inputs that do not fit into L1 come too slowly where they serve few filters.
     const double reach = c.channels * double(p.kernel[1]) * double(c.width * c.mul) * c.lanes;
-    if (reach > 40e3 * 4 && (!wide || rest > blocks)) cycles *= 1.45;
+    if (reach > 40e3 * 4 && blocks == 0) cycles *= 1.45;
     // Measured on ResNeXt and RegNet: rows filled and split for few filters, each group apart.
     if (p.groups > 1) cycles *= c.mul > 1 ? 2.6 : 1.35;
-    return c.repeats * cycles / kConvHertz + conv_traffic(p) / (wide && blocks > 0 ? 6 : 4);
+    return c.repeats * cycles / kConvHertz + conv_traffic(p) / (blocks > 0 ? 6 : 4);
 }
 
 double patches_seconds(const dl_conv& p) {

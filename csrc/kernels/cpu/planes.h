@@ -104,7 +104,9 @@ inline void split_row(T* dst, const T* src, const PhasedShape& s, T fill) {
     if (s.stride == 1) {
         constexpr int N = Vec<T>::N;
         const Phase& p = s.phases[0];
-        for (int64_t i = 0; i < s.ld; i += N) vstore(dst + i, vset1<T>(fill));
+        for (int64_t i = 0; i < p.column; i += N) vstore(dst + i, vset1<T>(fill));
+        for (int64_t i = (p.column + p.count) / N * N; i < s.ld; i += N)
+            vstore(dst + i, vset1<T>(fill));
         dst += p.column, src += p.first;
         int64_t i = 0;
         for (; i + N <= p.count; i += N) vstore(dst + i, vload(src + i));
