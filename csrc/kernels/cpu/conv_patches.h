@@ -88,8 +88,11 @@ struct Patches {
             for (int d = 0; d < 2 && together < s.ntaps; ++d) r.least[d] = taps.taps[0].off[d];
             r.fill(taps, image + (b.group * s.channels + channel) * s.src_plane, 1,
                    b.slab % s.grid[0], b.row0, m->inputs);
-            for (int64_t t = tap; t < end; ++t, ++k)
+            RowsAhead<T> ahead = next_rows(b, image, channel, first);
+            for (int64_t t = tap; t < end; ++t, ++k) {
+                ahead.ask();
                 copy(m->inputs + r.at(s.taps[t]), m->patches + (k - b.k0) * panel * N, *m);
+            }
         }
     }
 
@@ -102,6 +105,17 @@ struct Patches {
             for (int d = 0; d < 2; ++d) reach[d] = gemm_max(reach[d], s.taps[t].off[d] - least[d]);
         const bool apart = reach[1] < s.mul[1] && (reach[0] == 0 || reach[0] < s.mul[0]);
         return apart ? row : s.ntaps;
+    }
+    // The rows of input that come after those of the taps from `first` on, where these have rows of
+    // their own: apart from each other, so that no processor sees them coming.
+    RowsAhead<T> next_rows(const PatchBand& b, const T* image, int64_t channel,
+                           int64_t first) const {
+        const bool last = first + together >= s.ntaps;
+        const ConvTap& t = s.taps[last ? 0 : first + together];
+        const int64_t slice = b.slab % s.grid[0] * s.mul[0] + t.off[0];
+        const T* plane = image + (b.group * s.channels + channel + last) * s.src_plane;
+        return RowsAhead<T>(plane + (slice * s.in[1] + b.row0 * s.mul[1] + t.off[1]) * s.in[2],
+                            s.mul[1] * s.in[2], together < s.ntaps ? b.rows : 0, s.in[2], together);
     }
     Sliding<T> part(int64_t first) const {
         Sliding<T> q = s;

@@ -37,7 +37,9 @@ void split_lanes(T* dst, const T* src, const PhasedShape& s, int64_t pad) {
 #pragma GCC unroll 16
             for (int i = 0; i < S; ++i) {
                 const int64_t at = j * S + i * N - pad;
-                v[i] = vload_mask(src + at, lane_mask<T>(-at, width - at));
+                v[i] = at >= 0 && at + N <= width
+                           ? vload(src + at)
+                           : vload_mask(src + at, lane_mask<T>(-at, width - at));
             }
             split_vectors<T, S>(v, dst + j, ld);
         }

@@ -89,7 +89,7 @@ double sliding_gemm_seconds(const dl_conv& p, bool backward) {
     const double step = __builtin_fmax(rows / kConvPorts, 4) * vectors;
     double cycles = c.groups * c.steps() * step * 0.91;
     cycles += c.groups * c.steps() * c.positions() *
-              (c.mul > 4              ? 3
+              (c.mul > 4              ? 4
                : c.mul > 1            ? 0.6
                : sliding_pointwise(p) ? 0.2
                                       : 0.4);
@@ -132,6 +132,7 @@ double direct_seconds(const dl_conv& p, bool backward) {
     if (reach > 40e3 * 4 && blocks == 0) cycles *= 1.45;
     // Measured on ResNeXt and RegNet: rows filled and split for few filters, each group apart.
     if (p.groups > 1) cycles *= c.mul > 1 ? 2.6 : 1.35;
+    if (c.steps() > 512 && c.mul > 4) cycles *= 1.1;  // long steps through rows split many times
     return c.repeats * cycles / kConvHertz + conv_traffic(p) / (blocks > 0 ? 6 : 4);
 }
 
