@@ -20,6 +20,17 @@ Tensor conv_named(const Tensor& x, const Tensor& w, const Bias& bias, const Dims
                   const std::string& padding, const Dims& dilation, int64_t groups) {
     return conv(N, x, w, bias.value_or(Tensor{}), stride, padding, dilation, groups);
 }
+template <class Padding>
+Tensor fused_conv_of(const Tensor& x, const Tensor& w, const Bias& bias, const Dims& stride,
+                     const Padding& padding, const Dims& dilation, int64_t groups, const Bias& mean,
+                     const Bias& var, const Bias& norm_weight, const Bias& norm_bias, double eps,
+                     const Bias& residual, const std::string& activation, double min_val,
+                     double max_val) {
+    const auto or_none = [](const Bias& t) { return t.value_or(Tensor{}); };
+    return fused_conv(x, w, or_none(bias), stride, padding, dilation, groups,
+                      {or_none(mean), or_none(var), or_none(norm_weight), or_none(norm_bias), eps,
+                       or_none(residual), activation, min_val, max_val});
+}
 template <int N>
 Tensor conv_transpose_of(const Tensor& x, const Tensor& w, const Bias& bias, const Dims& stride,
                          const Dims& padding, const Dims& output_padding, int64_t groups,
@@ -69,6 +80,12 @@ void bind_conv(Api& api) {
     api.fn("conv3d" DL_CONV_ARGS, &conv_of<3>);
     api.fn("conv3d" DL_CONV_ARGS, &conv_named<3>);
 #undef DL_CONV_ARGS
+    constexpr const char* fused =
+        "fused_conv(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, "
+        "running_mean=None, running_var=None, norm_weight=None, norm_bias=None, eps=1e-05, "
+        "residual=None, activation='none', min_val=-1.0, max_val=1.0)";
+    api.nn(fused, &fused_conv_of<Dims>);
+    api.nn(fused, &fused_conv_of<std::string>);
 #define DL_CONV_ARGS \
     "(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1)"
     api.fn("conv_transpose1d" DL_CONV_ARGS, &conv_transpose_of<1>);

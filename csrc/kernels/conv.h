@@ -14,6 +14,33 @@
 #pragma once
 #include "kernels/types.h"
 
+// The activation that ends a finish. CUT brings values to [low, high]: relu is 0 and infinity.
+typedef enum dl_conv_activation {
+    DL_CONV_CUT,
+    DL_CONV_SIGMOID,
+    DL_CONV_TANH,
+    DL_CONV_SILU,
+    DL_CONV_GELU,       // by erf
+    DL_CONV_GELU_TANH,  // its approximation by tanh
+    DL_CONV_HARDSWISH,
+    DL_CONV_HARDSIGMOID
+} dl_conv_activation;
+
+// What follows a convolution in a network that only runs: a norm with given statistics, the sum of a
+// residual block, an activation. Forward finishes its results by it, so that they are written once:
+//
+//   y = act((v - mean[k]) / sqrt(var[k] + eps) * weight[k] + shift[k] + residual)
+//
+// v being the y of above, bias included. Everything is of the convolution's dtype.
+typedef struct dl_conv_finish {
+    const void *mean, *var;      // [K]; both or neither (0, and a divisor of 1)
+    const void *weight, *shift;  // [K], or null (1 and 0)
+    const void* residual;        // laid out as y, or null
+    double eps;
+    int32_t activation;  // dl_conv_activation
+    double low, high;    // of CUT
+} dl_conv_finish;
+
 typedef struct dl_conv {
     int32_t dtype;  // DL_F32 or DL_F64, for all tensors
     int64_t n, c, k, groups;
@@ -27,6 +54,7 @@ typedef struct dl_conv {
     const char*
         algorithm;       // null: the backend chooses; else DL_UNSUPPORTED where it does not apply
     double max_rel_err;  // what a chosen algorithm's rel_err may be at most
+    const dl_conv_finish* finish;  // of forward, or null
 } dl_conv;
 
 typedef enum dl_conv_pass {

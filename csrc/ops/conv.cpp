@@ -1,8 +1,8 @@
 #include "ops/conv.h"
 
 #include "ops/apply.h"
+#include "ops/conv_common.h"
 #include "ops/conv_shape.h"
-#include "ops/copy.h"
 #include "ops/iter.h"
 #include "ops/reduce.h"
 #include "ops/view.h"
@@ -10,60 +10,9 @@
 namespace deeplite {
 namespace {
 
-// Geometry of a convolution y = conv(x, w), shared by all three products that belong to it. The
-// three are closed under differentiation: the gradient of each is made of the other two.
-struct Geometry {
-    Dims stride, padding, dilation;  // padding at the low end; the high end follows from the sizes
-    int64_t groups;
-    bool last = false;  // channels last: images come so, go so, and gradients too
-    void attributes(auto& v) const {
-        v("stride", stride);
-        v("padding", padding);
-        v("dilation", dilation);
-        v("groups", groups);
-        if (last) v("channels_last", last);
-    }
-    MemoryFormat format(int spatial) const {
-        return last ? channels_last_of(spatial + 2) : MemoryFormat::Contiguous;
-    }
-    // Weights stay as they are, if dense: it is the kernel that brings them into its own order.
-    Tensor weights(const Tensor& w, DType t) const {
-        const bool kept = last && is_channels_last(w);
-        return cast_format_raw(w, t, kept ? channels_last_of(w.dim()) : MemoryFormat::Contiguous);
-    }
-};
-
 constexpr const char* kConv[] = {"conv1d", "conv2d", "conv3d"};
 constexpr const char* kTranspose[] = {"conv_transpose1d", "conv_transpose2d", "conv_transpose3d"};
 constexpr const char* kWeight[] = {"conv1d_weight", "conv2d_weight", "conv3d_weight"};
-
-Dims with_spatial(int64_t n, int64_t c, const Dims& spatial) {
-    Dims shape{n, c};
-    for (int64_t s : spatial) shape.push_back(s);
-    return shape;
-}
-
-// The kernel's description, filled from shapes: x [N, C, in...], w [K, C/g, kernel...], y [N, K,
-// out...].
-dl_conv describe_conv(const Geometry& g, const Dims& x, const Dims& w, const Dims& y, DType dtype) {
-    dl_conv p{};
-    p.dtype = int32_t(dtype);
-    p.n = x[0], p.c = x[1], p.k = w[0], p.groups = g.groups;
-    p.channels_last = g.last;
-    const int spatial = x.size() - 2;
-    for (int d = 0; d < 3; ++d) {
-        const int i =
-            d - (3 - spatial);  // dimensions that are not there come first and have size 1
-        const bool there = i >= 0;
-        p.in[d] = there ? x[2 + i] : 1;
-        p.kernel[d] = there ? w[2 + i] : 1;
-        p.out[d] = there ? y[2 + i] : 1;
-        p.stride[d] = there ? g.stride[i] : 1;
-        p.pad_lo[d] = there ? g.padding[i] : 0;
-        p.dilation[d] = there ? g.dilation[i] : 1;
-    }
-    return p;
-}
 
 constexpr const char* kPasses[] = {"forward", "backward_input", "backward_weight"};
 
@@ -74,32 +23,6 @@ std::vector<ConvOption> options_of(const char* op, const dl_conv& p, dl_conv_pas
     while (explain(&p, pass, int32_t(options.size()), &o))
         options.push_back({o.name, o.seconds, o.rel_err, o.allowed != 0});
     return options;
-}
-
-// Runs one pass of p, with the algorithm that this thread's settings ask for.
-void run_pass(const char* op, dl_conv& p, dl_conv_pass pass, Device d) {
-    const ConvSettings& settings = conv_settings();
-    const std::string& name = settings.algorithm[pass];
-    p.max_rel_err = settings.max_rel_err;
-    if (!name.empty()) {
-        p.algorithm = name.c_str();
-        std::string names;
-        bool found = false;
-        for (const ConvOption& o : options_of(op, p, pass, d)) {
-            found = found || o.name == name;
-            names += (names.empty() ? "" : ", ") + o.name;
-        }
-        const auto sizes = [](const int64_t s[3]) { return Dims(s, 3); };
-        check(found, op, ": the algorithm \"", name, "\" does not apply to ", kPasses[pass],
-              " with input [", p.n, ", ", p.c, "] x ", sizes(p.in), ", weight [", p.k, ", ",
-              p.c / p.groups, "] x ", sizes(p.kernel), ", stride ", sizes(p.stride), ", dilation ",
-              sizes(p.dilation), ", groups ", p.groups, ", ", DType(p.dtype),
-              "; those that apply: ", names);
-    }
-    using Entry = dl_status (*dl_conv_table::*)(const dl_conv*);
-    constexpr Entry entries[] = {&dl_conv_table::forward, &dl_conv_table::backward_input,
-                                 &dl_conv_table::backward_weight};
-    check_status(kernel(op, d, backend_of(d).conv, entries[pass])(&p), d, op);
 }
 
 void check_floating(const char* op, const Tensor& x, const Tensor& w, const Tensor& bias) {
@@ -114,7 +37,7 @@ void check_floating(const char* op, const Tensor& x, const Tensor& w, const Tens
 template <int N>
 struct Conv {
     static constexpr OpInfo info{.name = kConv[N - 1], .save_inputs = 0b11, .bilinear = true};
-    Geometry geometry;
+    ConvGeometry geometry;
     Dims out;
     void attributes(auto& v) const {
         geometry.attributes(v);
@@ -129,7 +52,7 @@ struct Conv {
 template <int N>
 struct ConvTranspose {
     static constexpr OpInfo info{.name = kTranspose[N - 1], .save_inputs = 0b11, .bilinear = true};
-    Geometry geometry;
+    ConvGeometry geometry;
     Dims out;
     void attributes(auto& v) const {
         geometry.attributes(v);
@@ -143,7 +66,7 @@ struct ConvTranspose {
 template <int N>
 struct ConvWeight {
     static constexpr OpInfo info{.name = kWeight[N - 1], .save_inputs = 0b11, .bilinear = true};
-    Geometry geometry;
+    ConvGeometry geometry;
     Dims out;
     void attributes(auto& v) const {
         geometry.attributes(v);
@@ -171,7 +94,7 @@ Tensor Conv<N>::forward(const Tensor& x, const Tensor& w, const Tensor& bias) co
         dl_conv p = describe_conv(geometry, x.shape(), w.shape(), y.shape(), t);
         p.w_channels_last = !wc.is_contiguous();
         p.x = xc.raw(), p.w = wc.raw(), p.bias = bc.defined() ? bc.raw() : nullptr, p.y = y.raw();
-        run_pass(info.name, p, DL_CONV_FORWARD, x.device());
+        run_conv_pass(info.name, p, DL_CONV_FORWARD, x.device());
     }
     return cast_raw(y, x.dtype());
 }
@@ -203,7 +126,7 @@ Tensor ConvTranspose<N>::forward(const Tensor& y, const Tensor& w, const Tensor&
         dl_conv p = describe_conv(geometry, x.shape(), w.shape(), y.shape(), t);
         p.w_channels_last = !wc.is_contiguous();
         p.x = x.raw(), p.w = wc.raw(), p.bias = bc.defined() ? bc.raw() : nullptr, p.y = yc.raw();
-        run_pass(info.name, p, DL_CONV_BACKWARD_INPUT, y.device());
+        run_conv_pass(info.name, p, DL_CONV_BACKWARD_INPUT, y.device());
     }
     return cast_raw(x, y.dtype());
 }
@@ -234,7 +157,7 @@ Tensor ConvWeight<N>::forward(const Tensor& x, const Tensor& dy) const {
         dl_conv p = describe_conv(geometry, x.shape(), w.shape(), dy.shape(), t);
         p.w_channels_last = geometry.last;
         p.x = xc.raw(), p.w = w.raw(), p.y = yc.raw();
-        run_pass(info.name, p, DL_CONV_BACKWARD_WEIGHT, x.device());
+        run_conv_pass(info.name, p, DL_CONV_BACKWARD_WEIGHT, x.device());
     }
     return cast_raw(w, x.dtype());
 }
@@ -294,7 +217,7 @@ Tensor batched(const char* op, int spatial, const Tensor& x, const Tensor& w) {
 }
 
 // The spatial size of the output, x [N, C, in...].
-Dims output_sizes(const char* op, const Tensor& x, const Tensor& w, const Geometry& g,
+Dims output_sizes(const char* op, const Tensor& x, const Tensor& w, const ConvGeometry& g,
                   const Dims& pad_hi) {
     Dims out;
     for (int d = 0; d < x.dim() - 2; ++d) {
@@ -315,60 +238,128 @@ bool wants_channels_last(const Tensor& x, const Tensor& w) {
            suggested_format(w) != MemoryFormat::Contiguous;
 }
 
-Tensor run_conv(int spatial, const Tensor& input, const Tensor& w, const Tensor& bias, Geometry g,
-                const Dims& pad_hi) {
-    const char* op = kConv[spatial - 1];
-    const Tensor x = batched(op, spatial, input, w);
-    check_floating(op, x, w, bias);
-    check_channels(op, x, w, bias, g.groups, false);
-    const Dims out = output_sizes(op, x, w, g, pad_hi);
-    g.last = wants_channels_last(x, w);
-    const Tensor y = for_rank(
-        spatial, [&](auto n) { return apply(Conv<decltype(n)::value>{g, out}, x, w, bias); });
-    return input.dim() == spatial + 1 ? squeeze(y, {0}) : y;
-}
-
-Geometry geometry(const char* op, int spatial, const Dims& stride, const Dims& padding,
-                  const Dims& dilation, int64_t groups) {
+ConvGeometry geometry_of(const char* op, int spatial, const Dims& stride, const Dims& padding,
+                         const Dims& dilation, int64_t groups) {
     return {window_sizes(op, "stride", stride, spatial, 1),
             window_sizes(op, "padding", padding, spatial, 0),
             window_sizes(op, "dilation", dilation, spatial, 1), groups, false};
 }
 
+// Sets the padding that `name` means; returns that at the high end.
+Dims named_padding(const char* op, const std::string& name, const Tensor& w, ConvGeometry* g) {
+    Dims pad_hi = g->padding;
+    if (name == "valid") return pad_hi;
+    for (int d = 0; d < w.dim() - 2; ++d) {
+        check<ShapeError>(g->stride[d] == 1, op,
+                          ": padding=\"same\" is not possible with a stride, got stride ",
+                          g->stride);
+        const int64_t total = g->dilation[d] * (w.shape()[2 + d] - 1);
+        g->padding[d] = total / 2;
+        pad_hi[d] = total - total / 2;
+    }
+    return pad_hi;
+}
+
 }  // namespace
+
+// The kernel's description, filled from shapes: x [N, C, in...], w [K, C/g, kernel...], y [N, K,
+// out...].
+dl_conv describe_conv(const ConvGeometry& g, const Dims& x, const Dims& w, const Dims& y,
+                      DType dtype) {
+    dl_conv p{};
+    p.dtype = int32_t(dtype);
+    p.n = x[0], p.c = x[1], p.k = w[0], p.groups = g.groups;
+    p.channels_last = g.last;
+    const int spatial = x.size() - 2;
+    for (int d = 0; d < 3; ++d) {
+        const int i =
+            d - (3 - spatial);  // dimensions that are not there come first and have size 1
+        const bool there = i >= 0;
+        p.in[d] = there ? x[2 + i] : 1;
+        p.kernel[d] = there ? w[2 + i] : 1;
+        p.out[d] = there ? y[2 + i] : 1;
+        p.stride[d] = there ? g.stride[i] : 1;
+        p.pad_lo[d] = there ? g.padding[i] : 0;
+        p.dilation[d] = there ? g.dilation[i] : 1;
+    }
+    return p;
+}
+
+// Runs one pass of p, with the algorithm that this thread's settings ask for.
+void run_conv_pass(const char* op, dl_conv& p, dl_conv_pass pass, Device d) {
+    const ConvSettings& settings = conv_settings();
+    const std::string& name = settings.algorithm[pass];
+    p.max_rel_err = settings.max_rel_err;
+    if (!name.empty()) {
+        p.algorithm = name.c_str();
+        std::string names;
+        bool found = false;
+        for (const ConvOption& o : options_of(op, p, pass, d)) {
+            found = found || o.name == name;
+            names += (names.empty() ? "" : ", ") + o.name;
+        }
+        const auto sizes = [](const int64_t s[3]) { return Dims(s, 3); };
+        check(found, op, ": the algorithm \"", name, "\" does not apply to ", kPasses[pass],
+              " with input [", p.n, ", ", p.c, "] x ", sizes(p.in), ", weight [", p.k, ", ",
+              p.c / p.groups, "] x ", sizes(p.kernel), ", stride ", sizes(p.stride), ", dilation ",
+              sizes(p.dilation), ", groups ", p.groups, ", ", DType(p.dtype),
+              "; those that apply: ", names);
+    }
+    using Entry = dl_status (*dl_conv_table::*)(const dl_conv*);
+    constexpr Entry entries[] = {&dl_conv_table::forward, &dl_conv_table::backward_input,
+                                 &dl_conv_table::backward_weight};
+    check_status(kernel(op, d, backend_of(d).conv, entries[pass])(&p), d, op);
+}
+
+ConvCall conv_call(const char* op, int spatial, const Tensor& input, const Tensor& w,
+                   const Tensor& bias, const Dims& stride, const ConvPadding& padding,
+                   const Dims& dilation, int64_t groups) {
+    const auto* name = std::get_if<std::string>(&padding);
+    check<ShapeError>(!name || *name == "same" || *name == "valid", op,
+                      ": padding must be numbers, \"same\" or \"valid\", got \"",
+                      name ? *name : std::string(), "\"");
+    ConvCall call;
+    ConvGeometry& g = call.geometry;
+    g = geometry_of(op, spatial, stride, name ? Dims{0} : std::get<Dims>(padding), dilation,
+                    groups);
+    call.x = batched(op, spatial, input, w);
+    const Dims pad_hi = name ? named_padding(op, *name, w, &g) : g.padding;
+    check_floating(op, call.x, w, bias);
+    check_channels(op, call.x, w, bias, groups, false);
+    call.out = output_sizes(op, call.x, w, g, pad_hi);
+    g.last = wants_channels_last(call.x, w);
+    return call;
+}
+
+Tensor apply_conv(const ConvCall& call, const Tensor& w, const Tensor& bias) {
+    return for_rank(w.dim() - 2, [&](auto n) {
+        return apply(Conv<decltype(n)::value>{call.geometry, call.out}, call.x, w, bias);
+    });
+}
+
+Tensor unbatched(const Tensor& y, const Tensor& input) {
+    return input.dim() == y.dim() ? y : squeeze(y, {0});
+}
 
 Tensor conv(int spatial, const Tensor& x, const Tensor& w, const Tensor& bias, const Dims& stride,
             const Dims& padding, const Dims& dilation, int64_t groups) {
-    const Geometry g = geometry(kConv[spatial - 1], spatial, stride, padding, dilation, groups);
-    return run_conv(spatial, x, w, bias, g, g.padding);
+    const ConvCall call =
+        conv_call(kConv[spatial - 1], spatial, x, w, bias, stride, padding, dilation, groups);
+    return unbatched(apply_conv(call, w, bias), x);
 }
 
 Tensor conv(int spatial, const Tensor& x, const Tensor& w, const Tensor& bias, const Dims& stride,
             const std::string& padding, const Dims& dilation, int64_t groups) {
-    const char* op = kConv[spatial - 1];
-    check<ShapeError>(padding == "same" || padding == "valid", op,
-                      ": padding must be numbers, \"same\" or \"valid\", got \"", padding, "\"");
-    Geometry g = geometry(op, spatial, stride, {0}, dilation, groups);
-    Dims pad_hi = g.padding;
-    if (padding == "same") {
-        batched(op, spatial, x, w);  // ranks first: the padding comes from the weight's sizes
-        for (int d = 0; d < spatial; ++d) {
-            check<ShapeError>(g.stride[d] == 1, op,
-                              ": padding=\"same\" is not possible with a stride, got stride ",
-                              g.stride);
-            const int64_t total = g.dilation[d] * (w.shape()[2 + d] - 1);
-            g.padding[d] = total / 2;
-            pad_hi[d] = total - total / 2;
-        }
-    }
-    return run_conv(spatial, x, w, bias, g, pad_hi);
+    const ConvCall call =
+        conv_call(kConv[spatial - 1], spatial, x, w, bias, stride, padding, dilation, groups);
+    return unbatched(apply_conv(call, w, bias), x);
 }
 
 Tensor conv_transpose(int spatial, const Tensor& input, const Tensor& w, const Tensor& bias,
                       const Dims& stride, const Dims& padding, const Dims& output_padding,
                       int64_t groups, const Dims& dilation) {
     const char* op = kTranspose[spatial - 1];
-    Geometry g = geometry(op, spatial, stride, padding, dilation, groups);
+    ConvGeometry g = geometry_of(op, spatial, stride, padding, dilation, groups);
     const Dims extra = window_sizes(op, "output_padding", output_padding, spatial, 0);
     const Tensor x = batched(op, spatial, input, w);
     check_floating(op, x, w, bias);
@@ -390,7 +381,7 @@ Tensor conv_transpose(int spatial, const Tensor& input, const Tensor& w, const T
     const Tensor y = for_rank(spatial, [&](auto n) {
         return apply(ConvTranspose<decltype(n)::value>{g, out}, x, w, bias);
     });
-    return input.dim() == spatial + 1 ? squeeze(y, {0}) : y;
+    return unbatched(y, input);
 }
 
 ConvSettings& conv_settings() {
@@ -414,7 +405,7 @@ std::vector<ConvOption> conv_algorithms(const Tensor& x, const Tensor& w, const 
                       ": expected weight with 3 to 5 dimensions, got ", w.shape());
     const Tensor xb = batched(op, spatial, x, w);
     check_floating(op, xb, w, {});
-    Geometry g = geometry(op, spatial, stride, padding, dilation, groups);
+    ConvGeometry g = geometry_of(op, spatial, stride, padding, dilation, groups);
     check_channels(op, xb, w, {}, groups, false);
     g.last = wants_channels_last(xb, w);
     const Dims y = with_spatial(xb.shape()[0], w.shape()[0], output_sizes(op, xb, w, g, g.padding));
@@ -428,7 +419,7 @@ Tensor conv_pass_result(const Tensor& x, const Tensor& w, const Tensor& y, const
                         const Dims& padding, const Dims& dilation, int64_t groups,
                         const std::string& pass) {
     const char* op = "conv.explain";
-    Geometry g = geometry(op, w.dim() - 2, stride, padding, dilation, groups);
+    ConvGeometry g = geometry_of(op, w.dim() - 2, stride, padding, dilation, groups);
     g.last = wants_channels_last(x, w);
     const auto spatial = [](const Tensor& t) { return Dims(t.shape().data() + 2, t.dim() - 2); };
     const dl_conv_pass which = conv_pass(op, pass);

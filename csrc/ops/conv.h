@@ -1,6 +1,7 @@
 // Convolution in 1, 2 and 3 dimensions, its transpose, and sliding blocks as columns.
 #pragma once
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "core/tensor.h"
@@ -16,6 +17,20 @@ Tensor conv(int spatial, const Tensor& x, const Tensor& w, const Tensor& bias, c
 // padding "valid" (none) or "same" (the output has the size of the input; stride 1 only).
 Tensor conv(int spatial, const Tensor& x, const Tensor& w, const Tensor& bias, const Dims& stride,
             const std::string& padding, const Dims& dilation, int64_t groups);
+// What follows a convolution: a batch norm by given statistics [K] (mean and var, or none), a residual of
+// the result's shape, an activation by name (min_val and max_val are hardtanh's). All may be absent.
+struct ConvFollow {
+    Tensor mean, var, weight, bias;
+    double eps = 1e-5;
+    Tensor residual;
+    std::string activation = "none";
+    double min_val = -1, max_val = 1;
+};
+// activation(norm(conv(x, w) + bias) + residual), of the rank that w has. One kernel where no gradient
+// is wanted; else it is composed.
+Tensor fused_conv(const Tensor& x, const Tensor& w, const Tensor& bias, const Dims& stride,
+                  const std::variant<Dims, std::string>& padding, const Dims& dilation,
+                  int64_t groups, const ConvFollow& follow);
 // x [N, C, in...] or [C, in...], w [C, K/groups, kernel...] -> [N, K, out...]: the gradient of the
 // input of a convolution, as an op of its own.
 Tensor conv_transpose(int spatial, const Tensor& x, const Tensor& w, const Tensor& bias,

@@ -20,6 +20,10 @@ def columns_terms(sample: Sample) -> int:
     return 25
 
 
+def stat(n: int, *, low: float = -1, high: float = 1) -> Any:
+    return make((n,), low=low, high=high, grad=False)
+
+
 def conv1d() -> Iterator[Sample]:
     yield Sample(make((2, 4, 13)), make((6, 4, 3)), make(6), stride=2, padding=1)
     yield Sample(make((2, 6, 17)), make((4, 3, 4)), make(4), 1, 2, 2, 2)
@@ -151,6 +155,70 @@ def fold_errors() -> Iterator[Error]:
     yield Error("ShapeError", "expected columns", make((2,)), (6, 6), (2, 3))
 
 
+def fused_conv() -> Iterator[Sample]:
+    x, w, b = make((2, 4, 6, 5)), make((6, 4, 3, 3)), make(6)
+    norm = (stat(6), stat(6, low=0.5, high=2), make(6), make(6))
+    shape = (2, 6, 6, 5)
+    for name in ("relu", "relu6", "hardtanh", "silu", "hardswish", "gelu"):
+        yield Sample(x, w, None, 1, 1, 1, 1, *norm, residual=make(shape), activation=name)
+    for name in ("none", "sigmoid", "tanh", "gelu_tanh"):
+        yield Sample(x, w, b, padding=1, residual=make(shape), activation=name)
+    # Without gradients: torch's takes 1/6 in float32.
+    plain = make((2, 4, 6, 5), grad=False), make((6, 4, 3, 3), grad=False)
+    yield Sample(*plain, activation="hardsigmoid")
+    yield Sample(x, w, b, 1, "same", 1, 1, *norm[:2], eps=1e-2, activation="relu")
+    yield Sample(x, w, None, 2, 1, 1, 1, *norm[:3])
+    bounds = {"activation": "hardtanh", "min_val": -0.25, "max_val": 0.5}
+    yield Sample(x, make((4, 1, 3, 3)), make(4), 1, 0, 1, 4, **bounds)
+    yield Sample(make((2, 8, 5, 7)), make((9, 8, 1, 1)), make(9), activation="silu")
+    yield Sample(make((2, 4, 13)), make((6, 2, 3)), b, 2, 1, 1, 2, *norm, activation="relu")
+    yield Sample(make((4, 11)), make((6, 4, 3)), b, residual=make((6, 9)))  # unbatched
+    yield Sample(make((1, 3, 5, 6, 7)), make((4, 3, 2, 3, 3)), make(4), activation="relu")
+    strided = make((2, 4, 6, 5), layout="transposed"), make((3, 4, 3, 3), layout="strided")
+    yield Sample(*strided, residual=make((2, 3, 4, 3), layout="transposed"), activation="relu")
+    yield Sample(make((0, 4, 6, 5)), w, b, activation="relu")
+
+
+def fused_conv_errors() -> Iterator[Error]:
+    x, w = make((2, 4, 7, 6)), make((6, 4, 3, 3))
+    mean, var = stat(6), stat(6, low=0.5, high=2)
+    yield Error("ShapeError", "expected input with 4 channels", make((2, 3, 7, 6)), w)
+    yield Error("ShapeError", "3 to 5 dimensions", x, make((6, 4)))
+    yield Error("ShapeError", "kernel spans", x, w, dilation=4)
+    yield Error("ShapeError", "padding must be", x, w, padding="full")
+    yield Error("ShapeError", "running_mean", x, w, running_mean=stat(4), running_var=var)
+    yield Error("ValueError", "go together", x, w, running_mean=mean)
+    yield Error("ValueError", "norm_bias need", x, w, norm_bias=mean)
+    yield Error("ShapeError", "residual", x, w, residual=make((2, 6, 5, 1)))
+    yield Error("TypeError", "residual", x, w, residual=make((2, 6, 5, 4), "float64"))
+    double = make(6, "float64", grad=False)
+    yield Error("TypeError", "running_mean", x, w, running_mean=double, running_var=double)
+    yield Error("ValueError", "swish", x, w, activation="swish")
+    yield Error("ValueError", "max_val", x, w, activation="hardtanh", min_val=1.0)
+
+
+def composed_conv(torch: Any) -> Any:
+    f = torch.nn.functional
+
+    def run(
+        x: Any, w: Any, b: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1,
+        groups: int = 1, mean: Any = None, var: Any = None, nw: Any = None, nb: Any = None,
+        eps: float = 1e-5, residual: Any = None, activation: str = "none", min_val: float = -1.0,
+        max_val: float = 1.0,
+    ) -> Any:  # fmt: skip
+        conv = getattr(f, f"conv{w.dim() - 2}d")
+        y = conv(x, w, b, stride, padding, dilation, groups)
+        y = y if mean is None else f.batch_norm(y, mean, var, nw, nb, eps=eps)
+        y = y if residual is None else y + residual
+        if activation == "hardtanh":
+            return f.hardtanh(y, min_val, max_val)
+        if activation == "gelu_tanh":
+            return f.gelu(y, approximate="tanh")
+        return y if activation == "none" else getattr(f, activation)(y)
+
+    return run
+
+
 def conv_case(op: str, samples: Any, spatial: int, transposed: bool = False) -> OpCase:
     return OpCase(
         op, samples, conv_errors(op, spatial, transposed), k=terms,
@@ -165,6 +233,14 @@ CASES = [
     conv_case("conv_transpose1d", conv_transpose1d, 1, True),
     conv_case("conv_transpose2d", conv_transpose2d, 2, True),
     conv_case("conv_transpose3d", conv_transpose3d, 3, True),
+    OpCase(
+        "nn.functional.fused_conv",
+        fused_conv,
+        fused_conv_errors,
+        k=terms,
+        heavy=18,
+        torch_fn=composed_conv,
+    ),
     OpCase("nn.functional.unfold", unfold, unfold_errors),
     OpCase("nn.functional.fold", fold, fold_errors, k=columns_terms),
 ]

@@ -13,6 +13,7 @@
 #include "kernels/cpu/conv_cost.h"
 #include "kernels/cpu/conv_depthwise.h"
 #include "kernels/cpu/conv_direct.h"
+#include "kernels/cpu/conv_finish.h"
 #include "kernels/cpu/conv_fold.h"
 #include "kernels/cpu/conv_gemm.h"
 #include "kernels/cpu/conv_masked.h"
@@ -42,6 +43,7 @@ struct Algorithm {
     double (*rel_err)(const dl_conv& p, dl_conv_pass pass);  // expected, of the largest result
     dl_status (*run_f32)(const dl_conv& p);
     dl_status (*run_f64)(const dl_conv& p);
+    bool finishes = false;  // whether it sees to p.finish (conv_finish.h)
 };
 
 // Runs `product` on the forward product, or on that of each residue of the gradient of the input.
@@ -158,37 +160,37 @@ constexpr Algorithm kForward[] = {
     {"full", is_full, seconds_full, conv_sum_error, full_forward<float>, full_forward<double>},
     {"depthwise", is_depthwise_window, seconds_depthwise, conv_sum_error,
      depthwise_planes<float, DepthwisePass::kForward>,
-     depthwise_planes<double, DepthwisePass::kForward>},
+     depthwise_planes<double, DepthwisePass::kForward>, true},
     {"direct", is_direct, sliding_seconds<direct_seconds, false>, conv_sum_error,
-     forward<float, sliding_direct>, forward<double, sliding_direct>},
+     forward<float, sliding_direct>, forward<double, sliding_direct>, true},
     {"pointwise", pointwise_applies, sliding_seconds<pointwise_seconds, false>, conv_sum_error,
-     pointwise_forward<float>, pointwise_forward<double>},
+     pointwise_forward<float>, pointwise_forward<double>, true},
     {"broadcast", is_direct, sliding_seconds<broadcast_seconds, false>, conv_sum_error,
-     broadcast_forward<float>, broadcast_forward<double>},
+     broadcast_forward<float>, broadcast_forward<double>, true},
     {"patches", is_direct, patches_seconds, conv_sum_error, forward<float, sliding_patches>,
-     forward<double, sliding_patches>},
+     forward<double, sliding_patches>, true},
     {"masked", masked_applies, sliding_seconds<masked_seconds, false>, conv_sum_error,
      masked_forward<float>, masked_forward<double>},
     {"atrous", atrous_applies, atrous_seconds<DL_CONV_FORWARD>, atrous_error,
      atrous<DL_CONV_FORWARD>, nullptr},
     {"winograd2", wino_applies<Square2>, wino_seconds<Square2, false>, wino_error<Square2>,
-     forward<float, WinoProduct<Square2>::run>, nullptr},
+     forward<float, WinoProduct<Square2>::run>, nullptr, true},
     {"winograd4", wino_applies<Square4>, wino_seconds<Square4, false>, wino_error<Square4>,
-     forward<float, WinoProduct<Square4>::run>, nullptr},
+     forward<float, WinoProduct<Square4>::run>, nullptr, true},
     {"winograd5", wino_applies<Square5>, wino_seconds<Square5, false>, wino_error<Square5>,
-     forward<float, WinoProduct<Square5>::run>, nullptr},
+     forward<float, WinoProduct<Square5>::run>, nullptr, true},
     {"winograd6", wino_applies<Square6>, wino_seconds<Square6, false>, wino_error<Square6>,
-     forward<float, WinoProduct<Square6>::run>, nullptr},
+     forward<float, WinoProduct<Square6>::run>, nullptr, true},
     {"winograd_row3", wino_applies<Row3>, wino_seconds<Row3, false>, wino_error<Row3>,
-     forward<float, WinoProduct<Row3>::run>, nullptr},
+     forward<float, WinoProduct<Row3>::run>, nullptr, true},
     {"winograd_row4", wino_applies<Row4>, wino_seconds<Row4, false>, wino_error<Row4>,
-     forward<float, WinoProduct<Row4>::run>, nullptr},
+     forward<float, WinoProduct<Row4>::run>, nullptr, true},
     {"winograd_column3", wino_applies<Column3>, wino_seconds<Column3, false>, wino_error<Column3>,
-     forward<float, WinoProduct<Column3>::run>, nullptr},
+     forward<float, WinoProduct<Column3>::run>, nullptr, true},
     {"winograd_column4", wino_applies<Column4>, wino_seconds<Column4, false>, wino_error<Column4>,
-     forward<float, WinoProduct<Column4>::run>, nullptr},
+     forward<float, WinoProduct<Column4>::run>, nullptr, true},
     {"implicit_gemm", always, sliding_seconds<sliding_gemm_seconds, false>, conv_sum_error,
-     forward<float, sliding_gemm>, forward<double, sliding_gemm>},
+     forward<float, sliding_gemm>, forward<double, sliding_gemm>, true},
 };
 constexpr Algorithm kBackwardInput[] = {
     {"full", is_full_unbiased, seconds_full, conv_sum_error, full_backward_input<float>,
@@ -343,11 +345,27 @@ double atrous_error(const dl_conv& p, dl_conv_pass pass) {
     return a ? a->rel_err(q, pass) : 1;
 }
 
+// Forward with a finish, by the algorithm itself or in a pass of its own.
+template <class T>
+dl_status run_finished(const Algorithm& a, const dl_conv& p) {
+    const ConvFolded<T> folded(p);
+    if (!folded.ok) return DL_OUT_OF_MEMORY;
+    const auto run = sizeof(T) == 4 ? a.run_f32 : a.run_f64;
+    if (a.finishes) return run(folded.conv);
+    dl_conv bare = folded.conv;
+    bare.finish = nullptr;
+    const dl_status status = run(bare);
+    if (status == DL_OK) conv_finish_all<T>(folded.conv);
+    return status;
+}
+
 template <dl_conv_pass pass>
 dl_status run(const dl_conv* p) {
     const AlgorithmList list = list_of(pass, *p);
-    if (const Algorithm* a = choose(list, *p, pass))
-        return p->dtype == DL_F32 ? a->run_f32(*p) : a->run_f64(*p);
+    const Algorithm* a = choose(list, *p, pass);
+    if (a && pass == DL_CONV_FORWARD && p->finish)
+        return p->dtype == DL_F32 ? run_finished<float>(*a, *p) : run_finished<double>(*a, *p);
+    if (a) return p->dtype == DL_F32 ? a->run_f32(*p) : a->run_f64(*p);
     return (reference::conv_table()->*list.twin)(p);
 }
 

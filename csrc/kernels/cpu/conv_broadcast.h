@@ -123,10 +123,11 @@ void broadcast_pack(const Sliding<T>& s, const T* w, int64_t f, int64_t end, T* 
 
 // ---- outputs -----------------------------------------------------------------------------------
 
-// sums [positions, width] -> dst[filter * plane + position * step].
+// sums [positions, width] -> dst[filter * plane + position * step]. first: of the filters, for the
+// finish.
 template <class T>
 void broadcast_store(const T* sums, int64_t width, int64_t positions, int64_t filters, T* dst,
-                     int64_t plane, int64_t step) {
+                     int64_t plane, int64_t step, const ConvFinish<T>& finish, int64_t first) {
     constexpr int N = Vec<T>::N;
     typedef typename Vec<T>::type vec;
     for (int64_t f = 0; f < filters; f += N)
@@ -141,6 +142,8 @@ void broadcast_store(const T* sums, int64_t width, int64_t positions, int64_t fi
 #pragma GCC unroll 16
             for (int i = 0; i < N; ++i, to += plane)
                 if (i < rows) {
+                    if (finish.on && finish.cuts())
+                        v[i] = conv_cut(finish, v[i], first + f + i, to, count);
                     if (step == 2)
                         vstore_pairs(to, v[i], count);
                     else if (step != 1)
@@ -150,6 +153,8 @@ void broadcast_store(const T* sums, int64_t width, int64_t positions, int64_t fi
                     else
                         vstore_n(to, v[i], count);
                 }
+            if (finish.on && !finish.cuts())
+                conv_finish_rows(finish, first + f, dst + f * plane + p, plane, rows, count);
         }
 }
 
@@ -283,7 +288,7 @@ struct Broadcast {
                     micro(count * s.ntaps, scratch.at, x + o, w, sums, start);
                     if (last)
                         broadcast_store(sums, width, n, filters, y + o * s.out_mul[2], s.dst_plane,
-                                        s.out_mul[2]);
+                                        s.out_mul[2], s.finish, b.group * s.rows + f);
                     if (s.channels > plan.channels) sums += n * width;
                 }
             }

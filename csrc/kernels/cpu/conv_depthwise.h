@@ -146,6 +146,8 @@ dl_status depthwise_planes(const dl_conv& p) {
     const DepthwiseShape d = depthwise_shape(p, pass);
     const int64_t planes = p.n * (pass == DepthwisePass::kForward ? p.k : p.c);
     const int64_t work = p.out[1] * p.out[2] * p.kernel[1] * p.kernel[2];
+    const auto finish =
+        pass == DepthwisePass::kForward ? ConvFinish<T>(p) : ConvFinish<T>();  // while in cache
     int failed = 0;
     parallel_for(planes, gemm_max(1, 131072 / work), [&](int64_t begin, int64_t end) {
         const DepthwiseScratch<T> scratch(p, d, pass, rolls, 0);
@@ -155,12 +157,11 @@ dl_status depthwise_planes(const dl_conv& p) {
         }
         for (int64_t i = begin; i < end; ++i) {
             const DepthwisePlane<T> plane = depthwise_plane_of<T, pass>(p, d, i);
-            if constexpr (kRolls)
-                if (rolls) {
-                    depthwise_rolled<T, pass>(d, depthwise_stride(p), scratch, plane);
-                    continue;
-                }
-            depthwise_blocked<T, pass>(d, p.kernel[1], depthwise_stride(p), scratch, plane);
+            if (!rolls)
+                depthwise_blocked<T, pass>(d, p.kernel[1], depthwise_stride(p), scratch, plane);
+            else if constexpr (kRolls)
+                depthwise_rolled<T, pass>(d, depthwise_stride(p), scratch, plane);
+            if (finish.on) conv_finish_rows(finish, i % p.k, plane.dst, 0, 1, d.out[0] * d.out[1]);
         }
     });
     return failed ? DL_OUT_OF_MEMORY : DL_OK;

@@ -294,6 +294,7 @@ dl_status depthwise_lanes(const dl_conv& p) {
     const int64_t blocks = gemm_div_up(p.c, N), window = p.kernel[1] * p.kernel[2];
     const T* src = static_cast<const T*>(forward ? p.x : p.y);
     T* dst = static_cast<T*>(forward ? p.y : p.x);
+    const ConvFinish<T> finish = forward ? ConvFinish<T>(p) : ConvFinish<T>();
     LanesTaps taps[4];
     for (int phase = 0; phase < (lanes_zip(p, pass) ? 4 : 1); ++phase)
         taps[phase] = lanes_taps_from<T>(p, l, pass, phase / 2, phase % 2);
@@ -325,8 +326,9 @@ dl_status depthwise_lanes(const dl_conv& p) {
                 lanes_slide<T, 2>(d, l, taps[0], start, memory);
             else
                 lanes_slide<T, 1>(d, l, taps[0], start, memory);
-            lanes_scatter(memory + l.result * N, l.out, dst + (n * p.c + c) * l.out, l.out,
-                          channels);
+            T* to = dst + (n * p.c + c) * l.out;
+            lanes_scatter(memory + l.result * N, l.out, to, l.out, channels);
+            if (finish.on) conv_finish_rows(finish, c, to, l.out, channels, l.out);
         }
     });
     return failed ? DL_OUT_OF_MEMORY : DL_OK;

@@ -321,6 +321,7 @@ dl_status depthwise_narrow_planes(const dl_conv& p) {
     const int64_t blocks = gemm_div_up(p.c, q.planes), images = gemm_div_up(p.n, together);
     const T *src = static_cast<const T*>(forward ? p.x : p.y), *w = static_cast<const T*>(p.w);
     T* const dst = static_cast<T*>(forward ? p.y : p.x);
+    const ConvFinish<T> finish = forward ? ConvFinish<T>(p) : ConvFinish<T>();  // while in cache
     const int64_t work = p.out[1] * p.out[2] * k * k * q.planes * together;
     parallel_for(images * blocks, gemm_max(1, 131072 / work), [&](int64_t begin, int64_t end) {
         vec weights[kDepthwiseWidth * kDepthwiseWidth];
@@ -345,6 +346,9 @@ dl_status depthwise_narrow_planes(const dl_conv& p) {
                 narrow_dispatch<T, mode, together>(d, q, planes);
             else
                 narrow_dispatch<T, mode, 1>(d, q, planes);
+            for (int j = 0; j < count && finish.on; ++j)
+                conv_finish_rows(finish, c, planes.dst + j * planes.dst_image, out, planes.planes,
+                                 out);
         }
     });
     return DL_OK;

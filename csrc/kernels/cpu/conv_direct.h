@@ -172,16 +172,18 @@ int64_t direct_places(const Sliding<T>& s, const SlidingRows<T>& rows, int64_t b
     return count;
 }
 
-// M filters of the vectors at `places`, the first of which goes to dst.
+// M filters from `filter` on of the vectors at `places`, the first of which goes to dst.
 template <class T, int M>
 void direct_filters(const Sliding<T>& s, const DirectPlace* places, int64_t count, const T* inputs,
-                    const DirectSteps<T>& steps, const T* bias, T* dst, RowsAhead<T>* ahead) {
+                    const DirectSteps<T>& steps, const T* bias, T* dst, int64_t filter,
+                    RowsAhead<T>* ahead) {
     constexpr int N = Vec<T>::N, U = direct_vectors(M);
     for (int64_t i = 0; i < count; i += U, places += U) {
         ahead->ask();
         const T* from[U];
         T* to[U];
-        bool whole = s.out_mul[2] == 1 && i + U <= count;
+        const bool finish = s.finish.on;
+        bool whole = s.out_mul[2] == 1 && i + U <= count && (!finish || s.finish.cuts());
 #pragma GCC unroll 8
         for (int u = 0; u < U; ++u) {
             const DirectPlace& p = places[i + u < count ? u : 0];
@@ -191,6 +193,13 @@ void direct_filters(const Sliding<T>& s, const DirectPlace* places, int64_t coun
         typename Vec<T>::type v[M][U];
         direct_sum<T, M, U>(steps, from, bias, to, s.dst_plane, v);
         if (whole) {
+            if (finish)
+#pragma GCC unroll 8
+                for (int m = 0; m < M; ++m)
+#pragma GCC unroll 8
+                    for (int u = 0; u < U; ++u)
+                        v[m][u] =
+                            conv_cut(s.finish, v[m][u], filter + m, to[u] + m * s.dst_plane, N);
 #pragma GCC unroll 8
             for (int m = 0; m < M; ++m)
 #pragma GCC unroll 8
@@ -203,9 +212,12 @@ void direct_filters(const Sliding<T>& s, const DirectPlace* places, int64_t coun
 #pragma GCC unroll 8
             for (int u = 0; u < U; ++u) vstore(tile[m][u], v[m][u]);
         for (int u = 0; u < U && i + u < count; ++u)
-            for (int m = 0; m < M; ++m)
-                direct_put(to[u] + m * s.dst_plane, vload(tile[m][u]), places[u].left,
-                           s.out_mul[2]);
+            for (int m = 0; m < M; ++m) {
+                T* at = to[u] + m * s.dst_plane;
+                typename Vec<T>::type sum = vload(tile[m][u]);
+                if (finish) sum = conv_finished(s.finish, sum, filter + m, at, places[u].left);
+                direct_put(at, sum, places[u].left, s.out_mul[2]);
+            }
     }
 }
 
@@ -218,12 +230,13 @@ void direct_band(const Sliding<T>& s, const DirectBand& band, const DirectPlace*
     for (int64_t m = 0; m < s.rows; m += kDirectFilters) {
         const int64_t count = gemm_min(kDirectFilters, s.rows - m);
         T bias[kDirectFilters] = {};
-        for (int64_t i = 0; i < count && s.bias; ++i) bias[i] = s.bias[band.group * s.rows + m + i];
+        const int64_t filter = band.group * s.rows + m;
+        for (int64_t i = 0; i < count && s.bias; ++i) bias[i] = s.bias[filter + i];
         const DirectSteps<T> steps{s.steps(), at, w + m * s.steps()};
         T* to = dst + m * s.dst_plane;
         with_size<kDirectFilters>(count, [&](auto filters) {
             direct_filters<T, decltype(filters)::value>(s, places, vectors, inputs, steps, bias, to,
-                                                        ahead);
+                                                        filter, ahead);
         });
     }
 }

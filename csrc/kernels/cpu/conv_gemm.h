@@ -24,9 +24,11 @@ void place_columns(const Sliding<T>& s, int64_t j0, int64_t j1, int64_t* place) 
 
 // A finished tile [mr, nr], rows ld apart, goes to dst[i * plane + place[j]], or is added there.
 // Places that follow each other lie `step` apart. Up to a vector is read behind a row of the tile.
+// finish: or null; of rows from `channel` on.
 template <class T>
 void store_places(const T* tile, int64_t ld, T* dst, int64_t plane, const int64_t* place,
-                  int64_t step, int64_t mr, int64_t nr, const T* bias, bool add) {
+                  int64_t step, int64_t mr, int64_t nr, const T* bias, bool add,
+                  const ConvFinish<T>* finish, int64_t channel) {
     constexpr int64_t N = Vec<T>::N;
     for (int64_t j = 0, len; j < nr; j += len) {
         for (len = 1; j + len < nr && place[j + len] == place[j] + len * step;) ++len;
@@ -39,6 +41,7 @@ void store_places(const T* tile, int64_t ld, T* dst, int64_t plane, const int64_
                 if (bias) v += vset1<T>(bias[i]);
                 if (step == 1) {
                     if (add) v += n == N ? vload(to) : vload_n(to, n);
+                    if (finish) v = conv_finished(*finish, v, channel + i, to, n);
                     n == N ? vstore(to, v) : vstore_n(to, v, n);
                 } else if (step == 2 && !add) {
                     vstore_pairs(to, v, n);
@@ -106,6 +109,7 @@ struct SlidingProduct {
         constexpr int MR = Tile::MR, NR = Tile::NR, N = Vec<T>::N;
         const T* weights = a + r.group * padded * s.steps() + k0 * padded;
         const bool first = k0 == 0, last = k0 + kn == s.steps();
+        const ConvFinish<T>* finish = last && s.finish.on ? &s.finish : nullptr;
         const int64_t width = gemm_round_up(r.j1 - r.j0, NR);
         alignas(64) T tile[MR * NR + N];
         const T one = T(1);
@@ -124,18 +128,20 @@ struct SlidingProduct {
                     micro(kn, as, b + j * kn, NR, sum, width, &one, !first);
                     if (last)
                         store_places(sum, width, dst, s.dst_plane, to, s.out_mul[2], mr, nr, bias,
-                                     false);
+                                     false, finish, row);
                 } else if (whole && to[nr - 1] - to[0] == nr - 1) {
                     T* c = dst + to[0];
                     if (first && bias)
                         for (int64_t m = 0; m < mr; ++m)
                             for (int64_t l = 0; l < nr; l += N)
                                 vstore(c + m * s.dst_plane + l, vset1<T>(bias[m]));
+                    if (finish) conv_finish_ahead(*finish, c, s.dst_plane, mr, nr);
                     micro(kn, as, b + j * kn, NR, c, s.dst_plane, &one, !first || bias);
+                    if (finish) conv_finish_rows(*finish, row, c, s.dst_plane, mr, nr);
                 } else {
                     micro(kn, as, b + j * kn, NR, tile, NR, &one, false);
                     store_places(tile, NR, dst, s.dst_plane, to, s.out_mul[2], mr, nr,
-                                 first ? bias : nullptr, !first);
+                                 first ? bias : nullptr, !first, finish, row);
                 }
             }
         }

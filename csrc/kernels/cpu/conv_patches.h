@@ -205,10 +205,12 @@ struct PatchWeights {
     }
 };
 
-// A tile of sums: rows of filters, count positions that follow each other from `to` on.
+// A tile of sums: rows of filters, count positions that follow each other from `to` on. finish: or
+// null; of filters from `filter` on.
 template <class T>
 void patch_tile(const Sliding<T>& s, int64_t kn, const T* a, const T* b, int64_t height,
-                int64_t count, const T* bias, bool add, T* to) {
+                int64_t count, const T* bias, bool add, T* to, const ConvFinish<T>* finish,
+                int64_t filter) {
     constexpr int NR = GemmTile<T>::NR, N = Vec<T>::N;
     const T one = T(1);
     const bool narrow = count <= N;
@@ -217,7 +219,9 @@ void patch_tile(const Sliding<T>& s, int64_t kn, const T* a, const T* b, int64_t
     if (height % 2 == 0 && count == (narrow ? N : NR)) {
         for (int64_t r = 0; r < height && bias; ++r)
             for (int64_t l = 0; l < count; l += N) vstore(to + r * s.dst_plane + l, vset1(bias[r]));
+        if (finish) conv_finish_ahead(*finish, to, s.dst_plane, height, count);
         micro(kn, a, b, NR, to, s.dst_plane, &one, add || bias);
+        if (finish) conv_finish_rows(*finish, filter, to, s.dst_plane, height, count);
         return;
     }
     alignas(64) T tile[DL_GEMM_MR * NR];
@@ -229,6 +233,7 @@ void patch_tile(const Sliding<T>& s, int64_t kn, const T* a, const T* b, int64_t
             auto v = vload(tile + r * NR + l);
             if (bias) v += vset1(bias[r]);
             if (add) v += vload_n(c, lanes);
+            if (finish) v = conv_finished(*finish, v, filter + r, c, lanes);
             vstore_n(c, v, lanes);
         }
 }
@@ -244,10 +249,11 @@ void patch_band(const Sliding<T>& s, const Patches<T>& patches, const PatchWeigh
         const int64_t filter = b.group * s.rows + row;
         const T* a = weights.at(s, b.group, i, b.k0, kn);
         const T* bias = s.bias && b.k0 == 0 ? s.bias + filter : nullptr;
+        const ConvFinish<T>* finish = s.finish.on && b.k1 == s.steps() ? &s.finish : nullptr;
         T* to = s.dst + filter * s.dst_plane + sliding_place(s, b.slab, b.row0);
         for (int64_t j = 0; j < positions; j += NR)
             patch_tile(s, kn, a, columns + j * patches.kc, height, gemm_min(NR, positions - j),
-                       bias, b.k0 > 0, to + j);
+                       bias, b.k0 > 0, to + j, finish, filter);
     }
 }
 

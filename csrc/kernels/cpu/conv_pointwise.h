@@ -48,6 +48,7 @@ struct Pointwise {
     const T* w;
     int64_t w_row, w_channel;
     const T* bias;  // or null
+    ConvFinish<T> finish;
 
     Pointwise(const dl_conv& p, bool backward) {
         const int64_t k = p.k / p.groups, c = p.c / p.groups;
@@ -56,8 +57,11 @@ struct Pointwise {
         src = static_cast<const T*>(backward ? p.y : p.x);
         dst = static_cast<T*>(backward ? p.x : p.y);
         w = static_cast<const T*>(p.w), bias = static_cast<const T*>(p.bias);
+        if (!backward) finish = ConvFinish<T>(p);
         w_row = backward ? 1 : c, w_channel = backward ? c : 1;
     }
+    // Whether results are not written as soon as they are summed.
+    bool uses_sums() const { return channels > PointTile<T>::KC || (finish.on && !finish.cuts()); }
     int64_t row_groups() const { return gemm_div_up(rows, PointTile<T>::R); }
     int64_t tiles() const {  // of a plane
         return gemm_div_up(gemm_div_up(plane, Vec<T>::N), PointTile<T>::V);
@@ -80,6 +84,8 @@ struct PointStep {
     int64_t y_plane;
     const T* bias;   // [R] or null
     const T* prior;  // sums of earlier channels, rows PointTile::V vectors apart, or null
+    const ConvFinish<T>* finish;  // or null
+    int64_t row;                  // of all filters, the first of the tile
 };
 
 template <class T, int R, int V>
@@ -109,11 +115,15 @@ void point_micro(const PointStep<T>& t) {
     };
     // The lines that results go to are asked for on the way, some steps before they are written.
     const T* out = t.y;
+    const bool ahead_of_residual = t.finish && t.finish->residual;
     int64_t k = 0;
     for (const int64_t late = t.channels - kPointLead; k < late; ++k) step();
     for (const int64_t most = gemm_min(k + R, t.channels); k < most; ++k, out += t.y_plane) {
 #pragma GCC unroll 4
-        for (int v = 0; v < V; ++v) __builtin_prefetch(out + v * N, 1);
+        for (int v = 0; v < V; ++v) {
+            __builtin_prefetch(out + v * N, 1);
+            if (ahead_of_residual) __builtin_prefetch(t.finish->residual_of(out) + v * N);
+        }
         step();
     }
     for (; k < t.channels; ++k) step();
@@ -127,6 +137,11 @@ void point_micro(const PointStep<T>& t) {
 #pragma GCC unroll 4
             for (int v = 0; v < V; ++v)
                 acc[i][v] += vload(t.prior + i * kRow + (v == V - 1 ? t.last : v * N));
+        if (t.finish)
+#pragma GCC unroll 4
+            for (int v = 0; v < V; ++v)
+                acc[i][v] =
+                    conv_cut(*t.finish, acc[i][v], t.row + i, y + (v == V - 1 ? t.last : v * N), N);
 #pragma GCC unroll 4
         for (int v = 0; v < V; ++v) vstore(y + (v == V - 1 ? t.last : v * N), acc[i][v]);
     }
@@ -178,8 +193,20 @@ struct PointTask {
     int64_t image, group, tile, g0, g1;
 };
 
+// Brings finished results from `sums`, rows PointTile::V vectors apart, to where t.y would have them.
+template <class T>
+void point_finish(const Pointwise<T>& s, const PointStep<T>& t, int64_t rows, int64_t vectors,
+                  const T* sums, T* to) {
+    constexpr int64_t N = Vec<T>::N, V = PointTile<T>::V;
+    for (int64_t i = 0; i < rows; ++i, sums += V * N, to += s.plane)
+        for (int64_t v = 0; v < vectors; ++v) {
+            const int64_t at = v == vectors - 1 ? t.last : v * N;
+            vstore(to + at, conv_finished(s.finish, vload(sums + at), t.row + i, to + at, N));
+        }
+}
+
 // Row group g, channels [k0, k0 + kn). w: the weights of the task's group, packed; sums: room for a
-// tile of all rows, where there are several blocks of channels.
+// tile of all rows, where s.uses_sums().
 template <class T>
 void point_rows(const Pointwise<T>& s, const PointTask& task, const T* w, int64_t g, int64_t k0,
                 int64_t kn, T* sums) {
@@ -199,11 +226,17 @@ void point_rows(const Pointwise<T>& s, const PointTask& task, const T* w, int64_
     t.ahead = g == task.g0 ? count * N : 0;
     // A lone last vector begins in front of its tile's first pixel.
     T* partial = sums + r * V * N + (t.last < 0 ? N : 0);
-    t.y = last ? s.dst + (slab * s.rows + r) * s.plane + v0 * N : partial;
-    t.y_plane = last ? s.plane : V * N;
-    t.bias = first && s.bias ? s.bias + task.group * s.rows + r : nullptr;
+    T* const to = s.dst + (slab * s.rows + r) * s.plane + v0 * N;
+    // Exponentials need registers of their own.
+    const bool finish = last && s.finish.on, apart = finish && !s.finish.cuts();
+    t.y = last && !apart ? to : partial;
+    t.y_plane = last && !apart ? s.plane : V * N;
+    t.finish = finish && !apart ? &s.finish : nullptr;
+    t.row = task.group * s.rows + r;
+    t.bias = first && s.bias ? s.bias + t.row : nullptr;
     t.prior = first ? nullptr : partial;
     point_micro_of<T>(rn, count)(t);
+    if (apart) point_finish(s, t, rn, count, partial, to);
 }
 
 template <class T>
@@ -240,7 +273,7 @@ dl_status pointwise(const Pointwise<T>& s) {
     const int64_t parts = gemm_min(row_groups, gemm_div_up(4 * threads, all));
     const int64_t work = s.rows * s.channels * V * N / parts;
     const int64_t grain = point_grain(all * parts, gemm_div_up(kGemmAlone / 4, work), threads);
-    const int64_t room = s.channels > PointTile<T>::KC ? s.rows * V * N : 1;
+    const int64_t room = s.uses_sums() ? s.rows * V * N : 1;
     int failed = 0;
     parallel_for(all * parts, grain, [&](int64_t begin, int64_t end) {
         T* sums = static_cast<T*>(dl_scratch(size_t(room) * sizeof(T), 1));

@@ -10,6 +10,7 @@
 // a stride put there, and every element of dx is written once.
 #pragma once
 #include "kernels/conv.h"
+#include "kernels/cpu/conv_finish.h"
 #include "kernels/cpu/gemm_core.h"
 #include "kernels/parallel.h"
 
@@ -34,7 +35,8 @@ struct Sliding {
     int64_t out[3], dst_plane, dst_image;
     const T* w;
     int64_t w_group, w_row, w_channel;
-    const T* bias;  // or null
+    const T* bias;         // or null
+    ConvFinish<T> finish;  // of forward
 
     int64_t positions() const { return grid[0] * grid[1] * grid[2]; }
     int64_t columns() const { return n * positions(); }
@@ -69,7 +71,7 @@ Sliding<T> sliding_forward(const dl_conv& p, ConvTap* taps) {
     s.dst = static_cast<T*>(p.y), s.dst_plane = conv_volume(p.out), s.dst_image = p.k * s.dst_plane;
     s.w = static_cast<const T*>(p.w), s.w_channel = s.ntaps, s.w_row = s.channels * s.ntaps;
     s.w_group = s.rows * s.w_row;
-    s.bias = static_cast<const T*>(p.bias);
+    s.bias = static_cast<const T*>(p.bias), s.finish = ConvFinish<T>(p);
     for (int64_t r = 0; r < s.ntaps; ++r) {
         const int64_t at[3] = {r / p.kernel[2] / p.kernel[1], r / p.kernel[2] % p.kernel[1],
                                r % p.kernel[2]};
@@ -180,6 +182,9 @@ void sliding_empty(const Sliding<T>& s) {
                           s.out[2] +
                       o2 * s.out_mul[2] + s.out_base[2]] = value;
             }
+            if (s.finish.on)
+                conv_finish_rows(s.finish, r % (s.groups * s.rows), s.dst + r * s.dst_plane, 0, 1,
+                                 s.positions());
         }
     });
 }

@@ -219,7 +219,11 @@ void Wino<T, S>::rows(int64_t g, int64_t k, const T* u_all, const T* v, int64_t 
     }
     for (int64_t i = 0; i < width; ++i) {
         const int64_t row = g * s.rows + k + i * N, kn = gemm_min(N, s.rows - k - i * N);
-        const auto bias = s.bias ? vload_n(s.bias + row, kn) : typename Vec<T>::type{};
+        ConvFinish<T> rest = s.finish;  // what follows the shift
+        rest.scale = nullptr;
+        const T* added = s.finish.scale ? s.finish.shift : s.bias;
+        const auto scale = s.finish.scale ? vload_n(s.finish.scale + row, kn) : vset1(T(1));
+        const auto shift = added ? vload_n(added + row, kn) : typename Vec<T>::type{};
         for (int64_t t = first; t < last; t += block)
             wino_runs<S>(grid, t0 + t, t0 + gemm_min(t + block, last), [&](const WinoRun& run) {
                 const int64_t at = (t - first) / block * MR + run.t - t0 - t;
@@ -228,8 +232,8 @@ void Wino<T, S>::rows(int64_t g, int64_t k, const T* u_all, const T* v, int64_t 
                                        {s.out_mul[1], s.out_mul[2]},
                                        s.out[2],
                                        s.dst_plane};
-                wino_output<T, S>(run, products + at * p_tile() + i * ldv, p_tile(), bias, to, kn,
-                                  stage);
+                wino_output<T, S>(run, products + at * p_tile() + i * ldv, p_tile(), scale, shift,
+                                  to, kn, stage, rest);
             });
     }
 }

@@ -100,9 +100,11 @@ void stage_row(const T* planes, int64_t plane, int64_t cn, const int64_t size[2]
     for (i = gemm_max(0, gemm_min(i, end)); i < columns; ++i) vstore(to + i * N, V{});
 }
 
-// The other way: columns [0, columns) of `from`, a vector each, to a row of cn channels, mul apart.
+// The other way: columns [0, columns) of `from`, a vector each, to a row of cn channels, mul apart; with
+// what is left of a finish whose scale and shift they have behind them (then mul is 1).
 template <class T>
-void unstage_row(const T* from, int64_t columns, T* to, int64_t mul, int64_t plane, int64_t cn) {
+void unstage_row(const T* from, int64_t columns, T* to, int64_t mul, int64_t plane, int64_t cn,
+                 const ConvFinish<T>& finish) {
     typedef typename Vec<T>::type V;
     constexpr int N = Vec<T>::N;
     for (int64_t i = 0; i < columns; i += N) {
@@ -111,6 +113,10 @@ void unstage_row(const T* from, int64_t columns, T* to, int64_t mul, int64_t pla
         for (int c = 0; c < N; ++c) r[c] = vload(from + (i + c) * N);
         transpose_square(r);
         const int64_t here = gemm_min(N, columns - i);
+        if (finish.on && finish.cuts())
+#pragma GCC unroll 16
+            for (int c = 0; c < N; ++c)
+                if (c < cn) r[c] = conv_cut(finish, r[c], 0, to + c * plane + i, here);
         if (mul == 1 && here == N && cn == N) {
 #pragma GCC unroll 16
             for (int c = 0; c < N; ++c) vstore(to + c * plane + i, r[c]);
@@ -123,6 +129,7 @@ void unstage_row(const T* from, int64_t columns, T* to, int64_t mul, int64_t pla
                 put_every(to + c * plane + i * mul, reinterpret_cast<const T*>(&r[c]), here, mul);
         }
     }
+    if (finish.on && !finish.cuts()) conv_finish_rows(finish, 0, to, plane, cn, columns);
 }
 
 // The columns of `count` tiles, and room for what stage_row writes beyond.
@@ -170,10 +177,11 @@ struct WinoPlanes {
 };
 
 // The results of a run of tiles for N rows of dst (kn of them there), from m: tile t's values at
-// m + t * ldm, a vector each.
+// m + t * ldm, a vector each. scale, shift: of the rows, the bias among them.
 template <class T, class S>
-void wino_output(const WinoRun& run, const T* m, int64_t ldm, typename Vec<T>::type bias,
-                 const WinoPlanes<T>& to, int64_t kn, T* stage) {
+void wino_output(const WinoRun& run, const T* m, int64_t ldm, typename Vec<T>::type scale,
+                 typename Vec<T>::type shift, const WinoPlanes<T>& to, int64_t kn, T* stage,
+                 const ConvFinish<T>& finish) {
     typedef typename Vec<T>::type V;
     constexpr int N = Vec<T>::N, A0 = S::A0, A1 = S::A1, M0 = S::M0, M1 = S::M1;
     const int64_t ld = (run.count * M1 + N) * N, x0 = run.x * M1, y0 = run.y * M0;
@@ -193,14 +201,15 @@ void wino_output(const WinoRun& run, const T* m, int64_t ldm, typename Vec<T>::t
             for (int i = 0; i < A0; ++i) d[i] = rows[i][j];
             S::template Down<T>::output(d, y);
 #pragma GCC unroll 8
-            for (int i = 0; i < M0; ++i) vstore(stage + i * ld + (t * M1 + j) * N, y[i] + bias);
+            for (int i = 0; i < M0; ++i)
+                vstore(stage + i * ld + (t * M1 + j) * N, y[i] * scale + shift);
         }
     }
     const int64_t columns = gemm_min(run.count * M1, to.out[1] - x0);
     for (int64_t i = 0; i < gemm_min(M0, to.out[0] - y0); ++i)
         unstage_row(stage + i * ld, columns,
                     to.dst + (y0 + i) * to.mul[0] * to.width + x0 * to.mul[1], to.mul[1], to.plane,
-                    kn);
+                    kn, finish);
 }
 
 }  // namespace

@@ -11,6 +11,7 @@ from typing import Any
 from deeplite import Tensor, cat, flatten, nn
 from deeplite.models._init import reset_weights
 from deeplite.models.registry import register
+from deeplite.ops import conv_norm_act, norm_act
 from deeplite.utils.checkpoint import checkpoint
 
 __all__ = [
@@ -61,16 +62,24 @@ class DenseLayer(nn.Module):
         self.dropout = nn.Dropout(drop_rate)
         self.memory_efficient = memory_efficient
 
+    def active(self, maps: Sequence[Tensor]) -> Tensor:
+        return norm_act(self.norm1, self.relu1, cat(maps, 1))
+
     def join(self, *maps: Tensor) -> Tensor:
-        return self.conv1(self.relu1(self.norm1(cat(maps, 1))))
+        return self.conv1(self.active(maps))
 
     def forward(self, maps: list[Tensor]) -> Tensor:
-        if self.memory_efficient and any(m.requires_grad for m in maps):
+        again = self.memory_efficient and any(m.requires_grad for m in maps)
+        if again:
             y = checkpoint(self.join, *maps, use_reentrant=False)
-        else:
-            y = self.join(*maps)
         if self.bottleneck:
-            y = self.conv2(self.relu2(self.norm2(y)))
+            if again:
+                y = norm_act(self.norm2, self.relu2, y)
+            else:
+                y = conv_norm_act(self.conv1, self.norm2, self.relu2, self.active(maps))
+            y = self.conv2(y)
+        elif not again:
+            y = self.join(*maps)
         return self.dropout(y)
 
 

@@ -13,7 +13,12 @@ from deeplite import Tensor, flatten, nn
 from deeplite.models._init import reset_weights
 from deeplite.models.mobilenetv2 import make_divisible
 from deeplite.models.registry import register
-from deeplite.ops import Conv2dNormActivation, SqueezeExcitation, StochasticDepth
+from deeplite.ops import (
+    Conv2dNormActivation,
+    SqueezeExcitation,
+    StochasticDepth,
+    branch_act,
+)
 
 __all__ = [
     "EfficientNet",
@@ -73,6 +78,8 @@ class MBConv(nn.Module):
         self.stochastic_depth = StochasticDepth(drop, "row")
 
     def forward(self, x: Tensor) -> Tensor:
+        if not self.training:  # all blocks take part
+            return branch_act(self.block, None, x, x if self.use_res_connect else None)
         y = self.block(x)
         if self.use_res_connect:
             y = self.stochastic_depth(y)

@@ -10,6 +10,7 @@ from typing import Any
 
 from deeplite import Tensor, flatten, nn, rand, randint
 from deeplite.models.registry import register
+from deeplite.ops import conv_norm_act, norm_act
 
 __all__ = ["FractalNet", "fractalnet20_cifar", "fractalnet34", "fractalnet40_cifar"]
 
@@ -30,12 +31,14 @@ class Convolution(nn.Module):
     def __init__(self, in_channels: int, channels: int, dropout: float) -> None:
         super().__init__()
         self.conv = nn.Conv2d(in_channels, channels, 3, padding=1, bias=False)
-        self.drop = nn.Dropout(dropout) if dropout else nn.Identity()
+        self.drop = nn.Dropout(dropout) if dropout else None
         self.bn = nn.BatchNorm2d(channels)
         self.relu = nn.ReLU(inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.relu(self.bn(self.drop(self.conv(x))))
+        if self.drop is None:
+            return conv_norm_act(self.conv, self.bn, self.relu, x)
+        return norm_act(self.bn, self.relu, self.drop(self.conv(x)))
 
 
 class FractalBlock(nn.Module):

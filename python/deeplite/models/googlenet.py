@@ -15,6 +15,7 @@ from typing import Any
 from deeplite import Tensor, cat, flatten, nn
 from deeplite.models.inception_blocks import BasicConv2d, InputTransform, scaled
 from deeplite.models.registry import register
+from deeplite.ops import conv_norm_act
 
 __all__ = ["GoogLeNet", "GoogLeNetOutputs", "googlenet", "googlenet_paper"]
 
@@ -43,7 +44,7 @@ class PlainConv2d(nn.Module):
         self.conv = nn.Conv2d(in_channels, out_channels, **options)
 
     def forward(self, x: Tensor) -> Tensor:
-        return nn.functional.relu(self.conv(x), inplace=True)
+        return conv_norm_act(self.conv, None, nn.functional.relu, x)
 
 
 class Inception(nn.Module):

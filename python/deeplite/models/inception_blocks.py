@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from deeplite import Tensor, cat, nn, tensor
+from deeplite.ops import conv_norm_act
 
 __all__ = ["BasicConv2d", "Branches", "InputTransform", "scaled"]
 
@@ -38,7 +39,7 @@ class BasicConv2d(nn.Module):
         self.bn = nn.BatchNorm2d(out_channels, eps=0.001)
 
     def forward(self, x: Tensor) -> Tensor:
-        return nn.functional.relu(self.bn(self.conv(x)), inplace=True)
+        return conv_norm_act(self.conv, self.bn, nn.functional.relu, x)
 
 
 def convolution(in_channels: int, step: Step, width: float) -> BasicConv2d:

@@ -11,6 +11,7 @@ from deeplite import Tensor, nn
 from deeplite.models._init import reset_weights
 from deeplite.models.mobilenetv2 import make_divisible
 from deeplite.models.registry import register
+from deeplite.ops import branch_act
 
 __all__ = ["MNASNet", "mnasnet0_5", "mnasnet0_75", "mnasnet1_0", "mnasnet1_3"]
 
@@ -47,7 +48,7 @@ class InvertedResidual(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.layers(x) + x if self.apply_residual else self.layers(x)
+        return branch_act(self.layers, None, x, x if self.apply_residual else None)
 
 
 class MNASNet(nn.Module):

@@ -9,7 +9,7 @@ from functools import partial
 from deeplite import Tensor, flatten, nn
 from deeplite.models._init import reset_weights
 from deeplite.models.registry import register
-from deeplite.ops import Conv2dNormActivation
+from deeplite.ops import Conv2dNormActivation, branch_act
 
 __all__ = ["MobileNetV2", "mobilenet_v2"]
 
@@ -72,7 +72,7 @@ class InvertedResidual(nn.Module):
         self.out_channels = oup
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.conv(x) if self.use_res_connect else self.conv(x)
+        return branch_act(self.conv, None, x, x if self.use_res_connect else None)
 
 
 class MobileNetV2(nn.Module):

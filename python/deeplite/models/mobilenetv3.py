@@ -11,7 +11,7 @@ from deeplite import Tensor, flatten, nn
 from deeplite.models._init import reset_weights
 from deeplite.models.mobilenetv2 import make_divisible
 from deeplite.models.registry import register
-from deeplite.ops import Conv2dNormActivation, SqueezeExcitation
+from deeplite.ops import Conv2dNormActivation, SqueezeExcitation, branch_act
 
 __all__ = ["MobileNetV3", "mobilenet_v3_large", "mobilenet_v3_small"]
 
@@ -99,10 +99,7 @@ class InvertedResidual(nn.Module):
         self.block = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.block(x)
-        if self.use_res_connect:
-            y += x
-        return y
+        return branch_act(self.block, None, x, x if self.use_res_connect else None)
 
 
 class MobileNetV3(nn.Module):

@@ -13,7 +13,7 @@ from typing import Any
 from deeplite import Tensor, flatten, nn
 from deeplite.models.registry import register
 from deeplite.models.residual import Norm, ZeroPadShortcut
-from deeplite.ops import StochasticDepth
+from deeplite.ops import StochasticDepth, conv_norm_act, norm_act
 
 __all__ = [
     "PreActResNet",
@@ -87,16 +87,19 @@ class PreActBlock(nn.Module):
         self.stochastic_depth = StochasticDepth(drop, "batch") if drop else None
 
     def forward(self, x: Tensor) -> Tensor:
-        active = self.relu(self.bn1(x)) if self.activate else x
-        y = self.relu(self.bn2(self.conv1(active)))
+        active = norm_act(self.bn1, self.relu, x) if self.activate else x
+        y = conv_norm_act(self.conv1, self.bn2, self.relu, active)
         if self.dropout is not None:
             y = self.dropout(y)
-        y = self.conv2(y)
+        last: nn.Module = self.conv2
         if self.conv3 is not None:
-            y = self.conv3(self.relu(self.bn3(y)))
-        if self.stochastic_depth is not None:
-            y = self.stochastic_depth(y)
-        y += x if self.downsample is None else self.downsample(active)
+            y = conv_norm_act(self.conv2, self.bn3, self.relu, y)
+            last = self.conv3
+        shortcut = x if self.downsample is None else self.downsample(active)
+        if self.stochastic_depth is None:
+            return conv_norm_act(last, None, None, y, shortcut)
+        y = self.stochastic_depth(last(y))
+        y += shortcut
         return y
 
 
@@ -186,10 +189,10 @@ class PreActResNet(nn.Module):
                 nn.init.kaiming_normal_(m.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
+        x = self.maxpool(conv_norm_act(self.conv1, self.bn1, self.relu, x))
         for name in self.stages:
             x = getattr(self, name)(x)
-        x = self.avgpool(self.relu(self.bn2(x)))
+        x = self.avgpool(norm_act(self.bn2, self.relu, x))
         return self.fc(flatten(x, 1))
 
 

@@ -12,7 +12,7 @@ from deeplite import Tensor, flatten, nn
 from deeplite.models._init import reset_weights
 from deeplite.models.mobilenetv2 import make_divisible
 from deeplite.models.registry import register
-from deeplite.ops import Conv2dNormActivation, SqueezeExcitation
+from deeplite.ops import Conv2dNormActivation, SqueezeExcitation, branch_act
 
 __all__ = [
     "RegNet",
@@ -95,7 +95,7 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         shortcut = x if self.proj is None else self.proj(x)
-        return self.activation(shortcut + self.f(x))
+        return branch_act(self.f, self.activation, x, shortcut)
 
 
 class RegNet(nn.Module):

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from deeplite import Tensor, nn
-from deeplite.ops import StochasticDepth, norm_act
+from deeplite.ops import StochasticDepth, conv_norm_act
 
 __all__ = ["BasicBlock", "Bottleneck", "Norm", "ZeroPadShortcut"]
 
@@ -37,14 +37,14 @@ class _Block(nn.Module):
         self.residual = residual
         self.stochastic_depth = StochasticDepth(drop, "batch") if drop else None
 
-    def join(self, norm: nn.Module, y: Tensor, x: Tensor) -> Tensor:
-        """Of y, the branch before its last norm layer."""
+    def join(self, conv: nn.Module, norm: nn.Module, y: Tensor, x: Tensor) -> Tensor:
+        """Of y, the branch before its last two layers."""
         if not self.residual:
-            return norm_act(norm, self.relu, y)
+            return conv_norm_act(conv, norm, self.relu, y)
         if self.stochastic_depth is None:
             shortcut = x if self.downsample is None else self.downsample(x)
-            return norm_act(norm, self.relu, y, shortcut)
-        y = self.stochastic_depth(norm(y))
+            return conv_norm_act(conv, norm, self.relu, y, shortcut)
+        y = self.stochastic_depth(norm(conv(y)))
         y += x if self.downsample is None else self.downsample(x)
         return self.relu(y)
 
@@ -86,8 +86,8 @@ class BasicBlock(_Block):
         self._add_shortcut(downsample, drop, residual)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = norm_act(self.bn1, self.relu, self.conv1(x))
-        return self.join(self.bn2, self.conv2(y), x)
+        y = conv_norm_act(self.conv1, self.bn1, self.relu, x)
+        return self.join(self.conv2, self.bn2, y, x)
 
 
 class Bottleneck(_Block):
@@ -129,6 +129,6 @@ class Bottleneck(_Block):
         self._add_shortcut(downsample, drop, residual)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = norm_act(self.bn1, self.relu, self.conv1(x))
-        y = norm_act(self.bn2, self.relu, self.conv2(y))
-        return self.join(self.bn3, self.conv3(y), x)
+        y = conv_norm_act(self.conv1, self.bn1, self.relu, x)
+        y = conv_norm_act(self.conv2, self.bn2, self.relu, y)
+        return self.join(self.conv3, self.bn3, y, x)

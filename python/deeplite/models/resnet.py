@@ -17,7 +17,7 @@ from deeplite import Tensor, flatten, nn
 from deeplite.models._init import reset_weights
 from deeplite.models.registry import register
 from deeplite.models.residual import BasicBlock, Bottleneck, Norm, ZeroPadShortcut
-from deeplite.ops import norm_act
+from deeplite.ops import conv_norm_act
 
 __all__ = [
     "ResNet", "resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnext50_32x4d",
@@ -172,7 +172,7 @@ class ResNet(nn.Module):
                     nn.init.zeros_((m.bn3 if isinstance(m, Bottleneck) else m.bn2).weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.maxpool(norm_act(self.bn1, self.relu, self.conv1(x)))
+        x = self.maxpool(conv_norm_act(self.conv1, self.bn1, self.relu, x))
         for name in self.stages:
             x = getattr(self, name)(x)
         return self.fc(flatten(self.avgpool(x), 1))

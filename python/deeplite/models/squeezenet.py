@@ -8,6 +8,7 @@ from functools import partial
 from deeplite import Tensor, cat, flatten, nn
 from deeplite.models._init import reset_weights
 from deeplite.models.registry import register
+from deeplite.ops import conv_norm_act
 
 __all__ = ["Fire", "SqueezeNet", "squeezenet1_0", "squeezenet1_1"]
 
@@ -35,8 +36,12 @@ class Fire(nn.Module):
         self.activation = nn.ReLU(inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.activation(self.squeeze(x))
-        return self.activation(cat([self.expand1x1(x), self.expand3x3(x)], 1))
+        x = conv_norm_act(self.squeeze, None, self.activation, x)
+        expanded = [
+            conv_norm_act(layer, None, self.activation, x)
+            for layer in (self.expand1x1, self.expand3x3)
+        ]
+        return cat(expanded, 1)
 
 
 class SqueezeNet(nn.Module):

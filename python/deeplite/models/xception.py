@@ -9,6 +9,7 @@ from functools import partial
 from deeplite import Tensor, flatten, nn
 from deeplite.models._init import reset_weights
 from deeplite.models.registry import register
+from deeplite.ops import branch_act
 
 __all__ = ["SeparableConv2d", "Xception", "xception"]
 
@@ -54,7 +55,7 @@ class Block(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.branch(x) + self.shortcut(x)
+        return branch_act(self.branch, None, x, self.shortcut(x))
 
 
 class Xception(nn.Module):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import deeplite
@@ -203,16 +204,6 @@ class ReLU6(Hardtanh):
 
     def extra_repr(self) -> str:
         return "inplace=True" if self.inplace else ""
-
-
-def cut_of(activation: Module) -> tuple[float, float | None] | None:
-    """The bounds to which ``activation`` cuts its input, (0, None) for ReLU; None if that is not
-    all it does when called."""
-    if isinstance(activation, ReLU) and activation._is_plain(ReLU.forward):
-        return 0.0, None
-    if isinstance(activation, Hardtanh) and activation._is_plain(Hardtanh.forward):
-        return activation.min_val, activation.max_val
-    return None
 
 
 class Threshold(Module):
@@ -472,3 +463,57 @@ class Softmax2d(Module):
                 f"got shape {tuple(input.shape)}"
             )
         return F.softmax(input, -3)
+
+
+# --- activations that other layers take over ----------------------------------------------------
+
+# Layers and functions, by what F.fused_conv calls them; a layer's bounds are looked up.
+_NAMES: dict[Any, str] = {
+    ReLU: "relu",
+    ReLU6: "hardtanh",
+    Hardtanh: "hardtanh",
+    Sigmoid: "sigmoid",
+    Tanh: "tanh",
+    SiLU: "silu",
+    GELU: "gelu",
+    Hardswish: "hardswish",
+    Hardsigmoid: "hardsigmoid",
+    F.relu: "relu",
+    F.relu6: "relu6",
+    F.silu: "silu",
+    F.hardswish: "hardswish",
+}
+Finish = tuple[str, float, float]
+
+
+def finish_of(activation: Any) -> Finish | None:
+    """``activation``, min_val and max_val of :func:`deeplite.nn.functional.fused_conv` for a layer,
+    a function or None; None if that is not all that a call of it does."""
+    if activation is None:
+        return "none", -1.0, 1.0
+    if not isinstance(activation, Module):
+        name = _NAMES.get(activation)
+        return None if name is None else (name, -1.0, 1.0)
+    kind: Any = type(activation)
+    if kind not in _NAMES:  # a subclass that may have changed nothing
+        kind = next((k for k in kind.__mro__ if k in _NAMES), None)
+    if kind is None or not activation._is_plain(kind.forward):
+        return None
+    name = _NAMES[kind]
+    if name == "hardtanh":
+        return name, activation.min_val, activation.max_val
+    if name == "gelu" and activation.approximate != "none":
+        name = "gelu_tanh"
+    return name, -1.0, 1.0
+
+
+def cut_of(activation: Any) -> tuple[float, float | None] | None:
+    """The bounds to which a layer, a function or None cuts its input, (0, None) for ReLU; None if
+    that is not all it does when called."""
+    finish = finish_of(activation)
+    if finish is None:
+        return None
+    name, low, high = finish
+    if name == "hardtanh":
+        return low, high
+    return {"none": (-math.inf, None), "relu": (0.0, None), "relu6": (0.0, 6.0)}.get(name)

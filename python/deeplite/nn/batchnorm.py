@@ -9,6 +9,7 @@ from deeplite import Tensor
 
 from . import functional as F
 from . import init
+from ._joining import End, Joined, followers
 from .activation import cut_of
 from .module import Module
 from .parameter import Parameter
@@ -99,6 +100,10 @@ class _NormBase(Module):
 
 class _BatchNorm(_NormBase):
     _joins_next = True
+    _ranks: tuple[int, ...]  # of inputs
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        _check_rank(self, input, self._ranks)
 
     def __init__(
         self,
@@ -135,11 +140,12 @@ class _BatchNorm(_NormBase):
         )
 
     def followed_by(
-        self, activation: Module, input: Tensor, residual: Tensor | None = None
+        self, activation: Any, input: Tensor, residual: Tensor | None = None
     ) -> Tensor | None:
         """``activation(self(input) + residual)`` in one pass over memory, forward and backward
         (:func:`deeplite.nn.functional.fused_batch_norm`), or None where the layers have to be
-        called one by one: the activation is not ReLU, ReLU6 or Hardtanh, or one of them is hooked.
+        called one by one: the activation (a layer, a function of these names, or None) is not
+        ReLU, ReLU6 or Hardtanh, or one of them is hooked.
 
         Raises:
             ShapeError, TypeError: the residual is not like the input.
@@ -156,6 +162,24 @@ class _BatchNorm(_NormBase):
         if cut is None or not self._is_plain(_BatchNorm.forward):
             return None
         return self(input, cut, residual)
+
+    def _joined(self, layers: Any, i: int, input: Any, end: End | None) -> Joined | None:
+        activation, residual, used, ended = followers(layers, i + 1, end)
+        if activation is None and residual is None:
+            return None
+        y = self.followed_by(activation, input, residual)
+        return None if y is None else (y, 1 + used, ended)
+
+    def _as_finish(self, rank: int) -> tuple[Any, ...] | None:
+        """running_mean, running_var, norm_weight, norm_bias and eps for
+        :func:`deeplite.nn.functional.fused_conv` in evaluation; None where that is not what a call
+        computes of a tensor of this rank."""
+        if self.training or rank not in self._ranks or not self._is_plain(_BatchNorm.forward):
+            return None
+        mean, var = self.running_mean, self.running_var
+        if mean is None or var is None:
+            return None
+        return mean, var, self.weight, self.bias, self.eps
 
     def forward(
         self,
@@ -207,8 +231,7 @@ class BatchNorm1d(_BatchNorm):
         (2, 3)
     """
 
-    def _check_input_dim(self, input: Tensor) -> None:
-        _check_rank(self, input, (2, 3))
+    _ranks = (2, 3)
 
 
 class BatchNorm2d(_BatchNorm):
@@ -229,8 +252,7 @@ class BatchNorm2d(_BatchNorm):
         (2, 3, 4, 4)
     """
 
-    def _check_input_dim(self, input: Tensor) -> None:
-        _check_rank(self, input, (4,))
+    _ranks = (4,)
 
 
 class BatchNorm3d(_BatchNorm):
@@ -241,8 +263,7 @@ class BatchNorm3d(_BatchNorm):
         (2, 3, 2, 2, 2)
     """
 
-    def _check_input_dim(self, input: Tensor) -> None:
-        _check_rank(self, input, (5,))
+    _ranks = (5,)
 
 
 class _InstanceNorm(_NormBase):

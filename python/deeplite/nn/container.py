@@ -8,6 +8,7 @@ from typing import Any, TypeVar, overload
 
 from deeplite import Tensor
 
+from . import _joining
 from .module import Module
 from .parameter import Parameter
 
@@ -139,20 +140,33 @@ class Sequential(_ModuleSequence):
             raise ValueError(f"Sequential can be repeated a positive number of times, not {times}")
         return type(self)(*(m for _ in range(times) for m in self))
 
-    def forward(self, input: Any) -> Any:
-        norm: Any = None  # a layer not yet called, as it may join the next one
-        for module in self._modules.values():
-            if norm is not None:
-                joined = norm.followed_by(module, input)
-                if joined is not None:
-                    input, norm = joined, None
-                    continue
-                input, norm = norm(input), None
-            if module is not None and module._joins_next:
-                norm = module
-            else:
-                input = module(input)  # type: ignore[misc]
-        return input if norm is None else norm(input)
+    def forward(self, input: Any, _end: _joining.End | None = None) -> Any:
+        return _joining.run([*self._modules.values()], input, _end)
+
+    _joins_next = True
+
+    def _joined(
+        self, layers: Any, i: int, input: Any, end: _joining.End | None
+    ) -> _joining.Joined | None:
+        if end is None or i + 1 < len(layers) or not self._is_plain(Sequential.forward):
+            return None
+        return self(input, end), 1, True
+
+    def followed_by(
+        self, activation: Any, input: Any, residual: Tensor | None = None
+    ) -> Tensor | None:
+        """``activation(self(input) + residual)`` with the sum and the activation as part of the
+        last layers where these can take them over, or None if the chain is hooked.
+
+        Example:
+            >>> net = nn.Sequential(nn.Conv1d(1, 1, 1), nn.BatchNorm1d(1)).eval()
+            >>> y = net.followed_by(nn.ReLU(), deeplite.ones(1, 1, 3), deeplite.ones(1, 1, 3))
+            >>> tuple(y.shape)
+            (1, 1, 3)
+        """
+        if not self._is_plain(Sequential.forward):
+            return None
+        return self(input, _joining.End(activation, residual))
 
 
 class ModuleList(_ModuleSequence):

@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import deeplite
-from deeplite import Tensor
+from deeplite import _C, Tensor
 
+from . import _call, init
 from . import functional as F
-from . import init
+from ._joining import End, Joined, followers
 from ._sizes import ntuple, positive
+from .activation import finish_of
+from .batchnorm import _BatchNorm
 from .module import Module
 from .parameter import Parameter
 
@@ -139,6 +142,8 @@ class _ConvNd(Module):
 
 
 class _Conv(_ConvNd):
+    _joins_next = True
+
     def __init__(
         self,
         in_channels: int,
@@ -169,16 +174,70 @@ class _Conv(_ConvNd):
             dtype,
         )
 
+    def followed_by(
+        self, norm: Module | None, activation: Any, input: Tensor, residual: Tensor | None = None
+    ) -> Tensor | None:
+        """``activation(norm(self(input)) + residual)`` finished before it is written
+        (:func:`deeplite.nn.functional.fused_conv`), or None where the layers have to be called one
+        by one: the norm is no batch norm in evaluation, the activation (a layer, a function, None)
+        is unknown to it, or one of them is hooked.
+
+        Raises:
+            ShapeError, TypeError: the residual is not like the result.
+
+        Example:
+            >>> conv = nn.Conv1d(1, 2, 1)
+            >>> tuple(conv.followed_by(None, nn.SiLU(), deeplite.zeros(1, 1, 3)).shape)
+            (1, 2, 3)
+            >>> conv.followed_by(nn.BatchNorm1d(2), nn.SiLU(), deeplite.zeros(1, 1, 3)) is None
+            True
+        """
+        finish = finish_of(activation)
+        if finish is None or not self._is_plain(_Conv.forward):
+            return None
+        if type(self)._conv_forward is not _Conv._conv_forward or _C._anomaly_enabled():
+            return None  # anomaly mode tells which layer an op is of
+        statistics: Any = (None, None, None, None, 1e-5)
+        if norm is not None:
+            statistics = norm._as_finish(input.dim()) if isinstance(norm, _BatchNorm) else None
+            if statistics is None or input.dim() != self._ndim + 2:
+                return None
+        try:
+            x, padding = self._padded(input)
+            geometry = (self.stride, padding, self.dilation, self.groups)
+            follow = (*statistics, residual, *finish)
+            return F.fused_conv(x, self.weight, self.bias, *geometry, *follow)
+        except Exception as error:  # as in Module.__call__, which is left out
+            _call.name_layer(self, error)
+            raise
+
+    def _joined(self, layers: Any, i: int, input: Any, end: End | None) -> Joined | None:
+        after = i + 1
+        norm = None
+        if after < len(layers) and isinstance(layers[after], _BatchNorm):
+            norm = layers[after]
+            if norm.training:
+                return None
+            after += 1
+        activation, residual, used, ended = followers(layers, after, end)
+        if norm is None and activation is None and residual is None:
+            return None
+        y = self.followed_by(norm, activation, input, residual)
+        return None if y is None else (y, after + used - i, ended)
+
     def forward(self, input: Tensor) -> Tensor:
         return self._conv_forward(input, self.weight, self.bias)
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        padding = self.padding
-        if self.padding_mode != "zeros":
-            input = F.pad(input, self._border, mode=self.padding_mode)
-            padding = (0,) * self._ndim
+        input, padding = self._padded(input)
         conv = _CONV[self._ndim]
         return conv(input, weight, bias, self.stride, padding, self.dilation, self.groups)
+
+    def _padded(self, input: Tensor) -> tuple[Tensor, Any]:
+        """The input with a border that is not zeros, and the padding that is left to do."""
+        if self.padding_mode == "zeros":
+            return input, self.padding
+        return F.pad(input, self._border, mode=self.padding_mode), (0,) * self._ndim
 
 
 class Conv1d(_Conv):

@@ -50,6 +50,7 @@ from ._functional.conv import (
     conv_transpose2d,
     conv_transpose3d,
     fold,
+    fused_conv,
     fused_linear,
     linear,
     unfold,

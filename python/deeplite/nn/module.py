@@ -99,7 +99,7 @@ class Module(Hooked, Convertible):
         """
         raise NotImplementedError(f'Module [{type(self).__name__}] is missing "forward"')
 
-    # Whether what comes next may be computed in the same pass, see `_BatchNorm.followed_by`.
+    # Whether what comes next may be computed in the same pass, see `_joining.py`.
     _joins_next = False
 
     def _is_plain(self, forward: Any) -> bool:

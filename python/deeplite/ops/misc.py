@@ -7,14 +7,81 @@ from typing import Any
 
 from deeplite import Tensor, nn
 
-__all__ = ["Conv2dNormActivation", "Permute", "SqueezeExcitation", "norm_act"]
+__all__ = [
+    "Conv2dNormActivation",
+    "Permute",
+    "SqueezeExcitation",
+    "branch_act",
+    "conv_norm_act",
+    "norm_act",
+]
 
 Make = Callable[..., nn.Module]
 
 
-def norm_act(
-    norm: nn.Module, activation: nn.Module, x: Tensor, residual: Tensor | None = None
+def _finished(activation: Any, y: Tensor, residual: Tensor | None) -> Tensor:
+    y = y if residual is None else y + residual
+    if activation is None or isinstance(activation, nn.Module):
+        return y if activation is None else activation(y)
+    return activation(y, inplace=True)  # a function; y is nobody else's
+
+
+def conv_norm_act(
+    conv: nn.Module,
+    norm: nn.Module | None,
+    activation: Any,
+    x: Tensor,
+    residual: Tensor | None = None,
 ) -> Tensor:
+    """``activation(norm(conv(x)) + residual)``, in as few passes over memory as the layers allow.
+
+    In evaluation, without gradients, the convolution does it all
+    (:func:`deeplite.nn.functional.fused_conv`), else it is followed by :func:`norm_act`.
+
+    Args:
+        norm: None for none.
+        activation: a layer, a function with an ``inplace`` option such as ``nn.functional.relu``,
+            or None for none.
+        residual: of the shape of the result; None for none.
+
+    Example:
+        >>> from deeplite.ops import conv_norm_act
+        >>> conv, norm = nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4)
+        >>> tuple(conv_norm_act(conv, norm, nn.ReLU(), deeplite.zeros(2, 3, 5, 5)).shape)
+        (2, 4, 5, 5)
+    """
+    # Asked for by name: this file is also executed over libraries whose layers do not have it.
+    join = getattr(conv, "followed_by", None)
+    joined = None if join is None else join(norm, activation, x, residual)
+    if joined is not None:
+        return joined
+    if norm is not None:
+        return norm_act(norm, activation, conv(x), residual)
+    return _finished(activation, conv(x), residual)
+
+
+def branch_act(
+    branch: nn.Module, activation: Any, x: Tensor, residual: Tensor | None = None
+) -> Tensor:
+    """``activation(branch(x) + residual)`` for a chain of layers, the last of which do both where
+    they can: the end of a residual block.
+
+    Args:
+        activation, residual: as for :func:`conv_norm_act`.
+
+    Example:
+        >>> from deeplite.ops import branch_act
+        >>> branch = nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3))
+        >>> x = deeplite.zeros(2, 3, 5, 5)
+        >>> tuple(branch_act(branch, None, x, x).shape)
+        (2, 3, 5, 5)
+    """
+    join = getattr(branch, "followed_by", None)
+    joined = None if join is None else join(activation, x, residual)
+    return _finished(activation, branch(x), residual) if joined is None else joined
+
+
+def norm_act(norm: nn.Module, activation: Any, x: Tensor, residual: Tensor | None = None) -> Tensor:
     """``activation(norm(x) + residual)``, in one pass over memory where the layers can join.
 
     For a batch norm and ReLU, ReLU6 or Hardtanh that saves writing and reading the map between
@@ -30,13 +97,9 @@ def norm_act(
         >>> norm_act(norm, nn.ReLU(), x, residual=deeplite.ones(2, 1)).tolist()
         [[0.0], [2.0]]
     """
-    # Asked for by name: this file is also executed over libraries whose norms do not have it.
     join = getattr(norm, "followed_by", None)
     joined = None if join is None else join(activation, x, residual)
-    if joined is not None:
-        return joined
-    y = norm(x)
-    return activation(y if residual is None else y + residual)
+    return _finished(activation, norm(x), residual) if joined is None else joined
 
 
 def _same_padding(kernel_size: int | Sequence[int], dilation: int | Sequence[int]) -> Any:
@@ -138,8 +201,8 @@ class SqueezeExcitation(nn.Module):
         self.scale_activation = scale_activation()
 
     def forward(self, input: Tensor) -> Tensor:
-        scale = self.activation(self.fc1(self.avgpool(input)))
-        return self.scale_activation(self.fc2(scale)) * input
+        scale = conv_norm_act(self.fc1, None, self.activation, self.avgpool(input))
+        return conv_norm_act(self.fc2, None, self.scale_activation, scale) * input
 
 
 class Permute(nn.Module):

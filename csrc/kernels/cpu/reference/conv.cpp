@@ -1,6 +1,8 @@
 // Convolution, plain: the loops of the definition, accumulated in double.
 #include "kernels/conv.h"
 
+#include <math.h>
+
 #include "kernels/cpu/parallel.h"
 
 namespace deeplite::cpu::reference {
@@ -68,6 +70,39 @@ Plane<T> w_of(const dl_conv& p, int64_t k, int64_t c) {  // c within the group
     return plane_of<T>(p.w, p.w_channels_last, k, p.c / p.groups, c, volume(p.kernel));
 }
 
+double activated(const dl_conv_finish& f, double v) {
+    const double hard = v < -3 ? 0 : v > 3 ? 1 : (v + 3) / 6;
+    switch (f.activation) {
+        case DL_CONV_SIGMOID:
+            return 1 / (1 + exp(-v));
+        case DL_CONV_TANH:
+            return tanh(v);
+        case DL_CONV_SILU:
+            return v / (1 + exp(-v));
+        case DL_CONV_GELU:
+            return 0.5 * v * erfc(-v / sqrt(2.0));
+        case DL_CONV_GELU_TANH:  // sqrt(8 / pi) (v + 0.044715 v^3)
+            return v / (1 + exp(-1.5957691216057308 * v * (1 + 0.044715 * v * v)));
+        case DL_CONV_HARDSWISH:
+            return v * hard;
+        case DL_CONV_HARDSIGMOID:
+            return hard;
+        default:
+            return v < f.low ? f.low : v > f.high ? f.high : v;
+    }
+}
+
+// Element i of a channel [k] of y, v being its sum; the residual there.
+template <class T>
+double finished(const dl_conv_finish& f, int64_t k, double v, const T* residual) {
+    const auto of = [k](const void* channels, double otherwise) {
+        return channels ? double(static_cast<const T*>(channels)[k]) : otherwise;
+    };
+    const double divisor = f.var ? sqrt(of(f.var, 1) + f.eps) : 1;
+    v = (v - of(f.mean, 0)) / divisor * of(f.weight, 1) + of(f.shift, 0);
+    return activated(f, residual ? v + double(*residual) : v);
+}
+
 template <class T>
 dl_status forward(const dl_conv& p) {
     const int64_t cg = p.c / p.groups, kg = p.k / p.groups;
@@ -81,6 +116,11 @@ dl_status forward(const dl_conv& p) {
                     const Plane<T> x = x_of<T>(p, n, k / kg * cg + c), w = w_of<T>(p, k, c);
                     for_each_tap(p, o,
                                  [&](int64_t r, int64_t i) { sum += double(w[r]) * double(x[i]); });
+                }
+                if (p.finish) {
+                    const T* residual = static_cast<const T*>(p.finish->residual);
+                    if (residual) residual += &y[j] - static_cast<const T*>(p.y);
+                    sum = finished(*p.finish, k, sum, residual);
                 }
                 y[j] = T(sum);
             });

@@ -149,6 +149,56 @@ def conv3d(
     return core.conv3d(input, weight, bias, stride, padding, dilation, groups)
 
 
+def fused_conv(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Size = 1,
+    padding: Size | str = 0,
+    dilation: Size = 1,
+    groups: int = 1,
+    running_mean: Tensor | None = None,
+    running_var: Tensor | None = None,
+    norm_weight: Tensor | None = None,
+    norm_bias: Tensor | None = None,
+    eps: float = 1e-5,
+    residual: Tensor | None = None,
+    activation: str = "none",
+    min_val: float = -1.0,
+    max_val: float = 1.0,
+) -> Tensor:
+    """``activation(batch_norm(conv(input)) + residual)``, finished before it is written: what a
+    network that only runs makes of a convolution and the layers behind it.
+
+    ``nn.Sequential`` and :func:`deeplite.ops.conv_norm_act` take it by themselves. Where a gradient
+    is wanted the same is composed of several operations. In one or three dimensions alike.
+
+    Args:
+        input, weight, bias, stride, padding, dilation, groups: as for :func:`conv2d`.
+        running_mean, running_var: ``[K]``, the statistics of the norm; None for no norm.
+        norm_weight, norm_bias: ``[K]``, of the norm.
+        eps: added to the variance.
+        residual: of the shape of the result.
+        activation: "none", "relu", "relu6", "hardtanh", "sigmoid", "tanh", "silu", "gelu",
+            "gelu_tanh", "hardswish" or "hardsigmoid".
+        min_val, max_val: the bounds of hardtanh.
+
+    Raises:
+        ShapeError: sizes do not fit.
+        TypeError: dtypes do not go together.
+        ValueError: no such activation, max_val is not above min_val, a norm without statistics.
+
+    Example:
+        >>> x, w = deeplite.tensor([[[1.0, 2.0, 3.0]]]), deeplite.tensor([[[1.0, -2.0]]])
+        >>> F.fused_conv(x, w, residual=deeplite.ones(1, 1, 2) * 3.5, activation="relu")
+        tensor([[[0.5000, 0.0000]]])
+    """
+    return core.fused_conv(
+        input, weight, bias, stride, padding, dilation, groups, running_mean, running_var,
+        norm_weight, norm_bias, eps, residual, activation, min_val, max_val,
+    )  # fmt: skip
+
+
 def conv_transpose1d(
     input: Tensor,
     weight: Tensor,
