@@ -10,6 +10,7 @@
 
 #include "kernels/cpu/parallel.h"
 #include "kernels/cpu/simd.h"
+#include "kernels/cpu/softmax_planes.h"
 #include "kernels/cpu/strided.h"
 #include "kernels/cpu/vmath.h"
 
@@ -291,6 +292,10 @@ dl_status backward(const dl_softmax_backward_args& args) {
     const T* dy = static_cast<const T*>(args.dy);
     T* dx = static_cast<T*>(args.dx);
     if (args.outer == 0 || args.n == 0 || args.inner == 0) return DL_OK;
+    if (const int64_t width = plane_width<T>(args.n, args.inner))
+        return for_each_plane<T>(
+            args.outer, args.n, args.inner, width, y, dy, dx,
+            log ? &Planes<T>::log_softmax_backward : &Planes<T>::softmax_backward);
     if (args.inner > 1)
         return log ? for_each_column<LogSoftmaxBackward>(args.outer, args.n, args.inner, y, dy, dx)
                    : for_each_column<SoftmaxBackward>(args.outer, args.n, args.inner, y, dy, dx);
