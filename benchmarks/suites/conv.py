@@ -19,7 +19,7 @@ from benchmarks.work import Call, Options, Work
 
 BATCHES = (1, 8)
 PASSES = ("forward", "input gradient", "weight gradient")
-# Winograd's F(4x4, 3x3), which the library may choose by itself for windows without gaps, has a
+# Winograd's F(4x4, 3x3), which the library may choose by itself for windows of several taps, has a
 # larger error than a sum of products (docs/numerics.md has the bounds); this is its factor.
 WINOGRAD_SLACK = 4.0
 
@@ -86,7 +86,7 @@ def work(layer: ConvLayer, batch: int, which: str) -> Work:
     making: Callable[[bool], Any] = partial(partial, make, layer, batch, which)
     sizes = layer.channels * np.prod(layer.size) + layer.filters * np.prod(layer.output)
     weights = layer.channels * layer.filters // layer.groups * np.prod(layer.kernel)
-    winograd = max(layer.kernel) > 1 and max(layer.dilation) == 1 and kind(layer) != "depthwise"
+    winograd = max(layer.kernel) > 1 and kind(layer) != "depthwise"
     return Work(
         f"{layer.network} {layer.name}, batch {batch}, {which}",
         f"{kind(layer)}, {which}",

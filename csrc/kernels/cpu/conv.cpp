@@ -336,7 +336,7 @@ template <dl_conv_pass pass>
 double atrous_seconds(const dl_conv& p) {
     const dl_conv q = atrous_inner(p);
     const Algorithm* a = choose(list_of(pass, q), q, pass);
-    const double copies = (conv_x_size(q) + conv_y_size(q)) * 1.5 / kConvHertz;
+    const double copies = (conv_x_size(q) + conv_y_size(q)) * 8 / kConvHertz;
     return copies + (a ? a->seconds(q) : 1e9);
 }
 double atrous_error(const dl_conv& p, dl_conv_pass pass) {

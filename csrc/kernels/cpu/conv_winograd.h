@@ -29,7 +29,7 @@ constexpr int64_t kWinoFilters = 10 << 20;  // bytes of transformed filters that
 // The sizes that decide how the work is cut; planes: slices of all images.
 struct WinoSize {
     int64_t planes, groups, rows, channels, parts;
-    int64_t out[2];
+    int64_t out[2], step[2];  // step: between the results of a tile
 };
 
 template <class T, class S>
@@ -53,7 +53,7 @@ struct WinoPlan {
     int64_t v_size() const { return chunks_c() * POINTS * v_point; }
     int64_t p_tile() const { return NV * (POINTS + 1) * N; }
     int64_t p_size(int64_t tiles) const { return blocks(tiles) * MR * p_tile(); }
-    int64_t stage_size() const { return wino_stage_size<T, S>(gemm_min(kWinoRun, grid.tx)); }
+    int64_t stage_size() const { return wino_stage_size<T, S>(grid); }
     bool makes_filters_once() const {
         return stretches() > 1 && u_size() * int64_t(sizeof(T)) <= kWinoFilters;
     }
@@ -72,13 +72,14 @@ struct Wino : WinoPlan<T, S> {
     const Sliding<T>& s;
     const WinoPart* parts;
 
-    Wino(const Sliding<T>& sliding, const WinoPart* windows, int64_t count)
+    Wino(const Sliding<T>& sliding, const WinoPart* windows, int64_t count, const int64_t step[2])
         : Plan({sliding.n * sliding.grid[0],
                 sliding.groups,
                 sliding.rows,
                 sliding.channels,
                 count,
-                {sliding.grid[1], sliding.grid[2]}}),
+                {sliding.grid[1], sliding.grid[2]},
+                {step[0], step[1]}}),
           s(sliding),
           parts(windows) {}
 
@@ -110,7 +111,7 @@ void Wino<T, S>::input(int64_t g, int64_t vb, int64_t t0, int64_t first, int64_t
             {inside ? s.in[1] : 0, s.in[2]}, {part.off[1], part.off[2]}, {s.mul[1], s.mul[2]}};
         const T* image = planes + run.n / s.grid[0] * s.src_image;
         wino_input<T, S>(inside ? image + slice * s.in[1] * s.in[2] : image, s.src_plane,
-                         gemm_min(N, s.channels - c), window, run, stage,
+                         gemm_min(N, s.channels - c), window, grid, run, stage,
                          [&](int64_t t, int i, const typename Vec<T>::type(&d)[A1]) {
                              T* row = to[t] + i * A1 * v_point;
 #pragma GCC unroll 8
@@ -232,8 +233,8 @@ void Wino<T, S>::rows(int64_t g, int64_t k, const T* u_all, const T* v, int64_t 
                                        {s.out_mul[1], s.out_mul[2]},
                                        s.out[2],
                                        s.dst_plane};
-                wino_output<T, S>(run, products + at * p_tile() + i * ldv, p_tile(), scale, shift,
-                                  to, kn, stage, rest);
+                wino_output<T, S>(grid, run, products + at * p_tile() + i * ldv, p_tile(), scale,
+                                  shift, to, kn, stage, rest);
             });
     }
 }
@@ -241,7 +242,8 @@ void Wino<T, S>::rows(int64_t g, int64_t k, const T* u_all, const T* v, int64_t 
 // Stretches are as long as L2 holds them (V, P and a chunk of U) when there are few channels; with
 // many, V lives in L3, and a stretch is long enough that making U for it costs little.
 template <class T, class S>
-WinoPlan<T, S>::WinoPlan(const WinoSize& sizes) : size(sizes), grid(sizes.planes, sizes.out) {
+WinoPlan<T, S>::WinoPlan(const WinoSize& sizes)
+    : size(sizes), grid(sizes.planes, sizes.out, sizes.step) {
     blocks_c = gemm_div_up(size.channels, N), blocks_v = size.parts * blocks_c;
     chunks_k = gemm_div_up(size.rows, NR);
     u_panel = gemm_min(KC, blocks_v * N) * NR + N;
@@ -257,6 +259,8 @@ WinoPlan<T, S>::WinoPlan(const WinoSize& sizes) : size(sizes), grid(sizes.planes
     stretch = gemm_div_up(grid.count, gemm_div_up(grid.count, stretch));
     block = gemm_div_up(stretch, gemm_div_up(stretch, MR));
     block = gemm_min(MR, gemm_round_up(block, 2));
+    // All residues together: their results are neighbours.
+    if (grid.step[1] > 1 && grid.step[1] <= MR) block = MR / grid.step[1] * grid.step[1];
     stretch = gemm_round_up(stretch, block);
     // The blocks of a chunk and point follow each other, so that the processor sees what comes. Odd
     // in lines: points do not fall on each other in the caches.
@@ -335,8 +339,9 @@ struct WinoProduct {
             return DL_OK;
         }
         WinoPart parts[kWinoParts];
-        const int count = wino_parts<S>(s, parts);
-        return count > 0 ? Wino<T, S>(s, parts, count).run() : DL_UNSUPPORTED;
+        int64_t step[2];
+        const int count = wino_parts<S>(s, parts, step);
+        return count > 0 ? Wino<T, S>(s, parts, count, step).run() : DL_UNSUPPORTED;
     }
 };
 
@@ -346,13 +351,16 @@ struct WinoProduct {
 template <class S>
 WinoSize wino_size(const dl_conv& p, bool backward, int64_t residues) {
     const int64_t k = p.k / p.groups, c = p.c / p.groups, parts = wino_count_parts<S>(p);
-    if (!backward) return {p.n * p.out[0], p.groups, k, c, parts, {p.out[1], p.out[2]}};
+    const int64_t step[2] = {S::R0 > 1 ? p.dilation[1] : 1, S::R1 > 1 ? p.dilation[2] : 1};
+    if (!backward)
+        return {p.n * p.out[0], p.groups, k, c, parts, {p.out[1], p.out[2]}, {step[0], step[1]}};
     return {p.n * gemm_div_up(p.in[0], p.stride[0]),
             p.groups,
             c,
             k,
             gemm_max(1, gemm_div_up(parts, residues)),
-            {gemm_div_up(p.in[1], p.stride[1]), gemm_div_up(p.in[2], p.stride[2])}};
+            {gemm_div_up(p.in[1], p.stride[1]), gemm_div_up(p.in[2], p.stride[2])},
+            {step[0], step[1]}};
 }
 
 // Seconds on one thread: the products, at what the micro-kernel reaches with blocks of so many

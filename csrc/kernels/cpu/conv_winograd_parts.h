@@ -7,7 +7,8 @@
 //   1x7            two of 1x4.
 //
 // To the product, the channels under each window are channels of its own: the transformed windows are
-// summed at the points, and the way back is gone once.
+// summed at the points, and the way back is gone once. With a dilation the results of a tile lie as far
+// apart as the taps.
 #pragma once
 #include "kernels/cpu/conv_sliding.h"
 #include "kernels/cpu/conv_winograd_points.h"
@@ -25,19 +26,28 @@ struct WinoPart {
 };
 
 // The windows of shape S that make up a sliding product; their number, 0 when they are too many.
+// step: how far the results of a tile lie apart, which is as far as the taps do.
 template <class S, class T>
-int wino_parts(const Sliding<T>& s, WinoPart* parts) {
+int wino_parts(const Sliding<T>& s, WinoPart* parts, int64_t step[2]) {
     constexpr int64_t R[3] = {1, S::R0, S::R1};
-    int64_t least[3] = {0, s.taps[0].off[1], s.taps[0].off[2]};
+    int64_t least[3] = {0, s.taps[0].off[1], s.taps[0].off[2]}, apart[3] = {1, 1, 1};
     for (int64_t t = 0; t < s.ntaps; ++t)
         for (int d = 1; d < 3; ++d) least[d] = gemm_min(least[d], s.taps[t].off[d]);
+    for (int d = 1; d < 3; ++d) {
+        int64_t gap = INT64_MAX;
+        for (int64_t t = 0; t < s.ntaps; ++t)
+            if (s.taps[t].off[d] > least[d]) gap = gemm_min(gap, s.taps[t].off[d] - least[d]);
+        const bool dense = s.mul[d] > 1 || s.out_mul[d] > 1 || R[d] == 1 || gap == INT64_MAX;
+        step[d - 1] = dense ? 1 : gap;
+        apart[d] = s.mul[d] * step[d - 1];
+    }
     int count = 0;
     for (int64_t t = 0; t < s.ntaps; ++t) {
         const ConvTap& tap = s.taps[t];
         int64_t off[3] = {tap.off[0]}, at = 0;
         for (int d = 1; d < 3; ++d) {
-            const int64_t from = tap.off[d] - least[d], place = from / s.mul[d] % R[d];
-            off[d] = tap.off[d] - place * s.mul[d], at = at * R[d] + place;
+            const int64_t place = (tap.off[d] - least[d]) / apart[d] % R[d];
+            off[d] = tap.off[d] - place * apart[d], at = at * R[d] + place;
         }
         int i = 0;
         while (i < count && !(parts[i].off[0] == off[0] && parts[i].off[1] == off[1] &&
@@ -77,12 +87,14 @@ int64_t wino_count_parts(const dl_conv& p) {
 }
 
 // Whether windows of shape S compute p: where a dimension of them has several taps, so must the
-// kernel, one beside the other. Rows of the input are read whole or every second element.
+// kernel, dilated or strided but not both. Rows of the input are read whole or every second element.
 template <class S>
 bool wino_applies(const dl_conv& p) {
     constexpr int64_t R[3] = {1, S::R0, S::R1};
     for (int d = 1; d < 3; ++d)
-        if ((R[d] > 1 && p.kernel[d] < 2) || (p.dilation[d] != 1 && p.kernel[d] != 1)) return false;
+        if ((R[d] > 1 && p.kernel[d] < 2) ||
+            (p.dilation[d] != 1 && p.kernel[d] != 1 && p.stride[d] != 1))
+            return false;
     return p.stride[2] <= 2 && wino_count_parts<S>(p) <= kWinoParts && conv_volume(p.in) > 0 &&
            conv_volume(p.out) > 0 && p.n > 0 && p.c > 0 && p.k > 0;
 }

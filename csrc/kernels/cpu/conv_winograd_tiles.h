@@ -11,32 +11,50 @@
 
 namespace {
 
-// The tiles of all planes in order: [plane][ty][tx].
+// The tiles of all planes in order: [plane][ty][tx]. A tile's results lie `step` apart (the dilation);
+// tiles with the same residue and the next one follow each other, `step` of them, before the next place.
 template <class S>
 struct WinoGrid {
-    int64_t ty, tx, count;
-    WinoGrid(int64_t planes, const int64_t out[2])
-        : ty(gemm_div_up(out[0], S::M0)), tx(gemm_div_up(out[1], S::M1)), count(planes * ty * tx) {}
+    int64_t step[2], ty, tx, count;
+    WinoGrid(int64_t planes, const int64_t out[2], const int64_t apart[2])
+        : step{apart[0], apart[1]},
+          ty(apart[0] * gemm_div_up(gemm_div_up(out[0], apart[0]), S::M0)),
+          tx(apart[1] * gemm_div_up(gemm_div_up(out[1], apart[1]), S::M1)),
+          count(planes * ty * tx) {}
+
+    int64_t row(int64_t y) const { return y / step[0] * step[0] * S::M0 + y % step[0]; }
+    int64_t column(int64_t x) const { return x / step[1] * step[1] * S::M1 + x % step[1]; }
 };
 
-// Tiles [t, t + count) lie in one row of tiles of one plane.
+// Tiles [t, t + count) lie in one row of tiles of one plane: they have all residues, or they lie in one
+// place.
 struct WinoRun {
-    int64_t t, count, n, y, x;  // n: the plane; y, x: of the first tile, in tiles
+    int64_t t, count, n, y, x;  // n: the plane; y, x: of the first result
 };
 constexpr int64_t kWinoRun = 16;  // tiles at a time: the stage stays in L1
 
 // Calls f(run) for tiles [t0, t1).
 template <class S, class F>
 DL_INLINE void wino_runs(const WinoGrid<S>& grid, int64_t t0, int64_t t1, const F& f) {
+    const int64_t step = grid.step[1];
     while (t0 < t1) {
-        WinoRun r{t0, 0, t0 / grid.tx / grid.ty, t0 / grid.tx % grid.ty, t0 % grid.tx};
-        r.count = gemm_min(gemm_min(t1 - t0, grid.tx - r.x), kWinoRun);
-        f(r);
-        t0 += r.count;
+        const int64_t x = t0 % grid.tx;
+        int64_t count = gemm_min(gemm_min(t1 - t0, grid.tx - x), kWinoRun);
+        count =
+            x % step != 0 || count < step ? gemm_min(count, step - x % step) : count / step * step;
+        f(WinoRun{t0, count, t0 / grid.tx / grid.ty, grid.row(t0 / grid.tx % grid.ty),
+                  grid.column(x)});
+        t0 += count;
     }
 }
 
-// What a tile at output (0, 0) sees: rows and columns off, off + mul, ... of planes of this size.
+// Columns from the first result of a run to the last tap of its last tile.
+template <class S>
+DL_INLINE int64_t wino_columns(int64_t tiles, int64_t step) {
+    return ((gemm_div_up(tiles, step) - 1) * S::M1 + S::A1 - 1) * step + gemm_min(tiles, step);
+}
+
+// What a tile at result (0, 0) sees: rows and columns off, off + mul, ... of planes of this size.
 struct WinoWindow {
     int64_t size[2], off[2], mul[2];
 };
@@ -132,25 +150,27 @@ void unstage_row(const T* from, int64_t columns, T* to, int64_t mul, int64_t pla
     if (finish.on && !finish.cuts()) conv_finish_rows(finish, 0, to, plane, cn, columns);
 }
 
-// The columns of `count` tiles, and room for what stage_row writes beyond.
+// The columns of a run of the grid, and room for what stage_row writes beyond.
 template <class T, class S>
-constexpr int64_t wino_stage_size(int64_t count) {
-    return S::A0 * ((count * S::M1 + S::R1 - 1) + Vec<T>::N) * Vec<T>::N;
+int64_t wino_stage_size(const WinoGrid<S>& grid) {
+    const int64_t tiles = gemm_min(kWinoRun, grid.tx);
+    return S::A0 * (tiles * S::M1 + S::A1 * grid.step[1] + Vec<T>::N) * Vec<T>::N;
 }
 
 // Transforms the tiles of a run, for N channels (cn of them there) from `planes` on, and hands each
 // on: put(tile of the run, row, values [A1]).
 template <class T, class S, class F>
 DL_INLINE void wino_input(const T* planes, int64_t plane, int64_t cn, const WinoWindow& window,
-                          const WinoRun& run, T* stage, const F& put) {
+                          const WinoGrid<S>& grid, const WinoRun& run, T* stage, const F& put) {
     typedef typename Vec<T>::type V;
-    constexpr int N = Vec<T>::N, A0 = S::A0, A1 = S::A1, M1 = S::M1;
-    const int64_t columns = run.count * M1 + S::R1 - 1, ld = (columns + N) * N;
+    constexpr int N = Vec<T>::N, A0 = S::A0, A1 = S::A1;
+    const int64_t down = grid.step[0], across = grid.step[1] * N;
+    const int64_t columns = wino_columns<S>(run.count, grid.step[1]), ld = (columns + N) * N;
     for (int i = 0; i < A0; ++i)
         stage_row(planes, plane, cn, window.size,
-                  (run.y * S::M0 + i) * window.mul[0] + window.off[0],
-                  run.x * M1 * window.mul[1] + window.off[1], window.mul[1], columns,
-                  2 * window.mul[0] * window.size[1], stage + i * ld);
+                  (run.y + i * down) * window.mul[0] + window.off[0],
+                  run.x * window.mul[1] + window.off[1], window.mul[1], columns,
+                  2 * down * window.mul[0] * window.size[1], stage + i * ld);
     for (int64_t x = 0; x < columns && A0 > 1; ++x) {
         V d[A0], v[A0];
 #pragma GCC unroll 8
@@ -159,14 +179,16 @@ DL_INLINE void wino_input(const T* planes, int64_t plane, int64_t cn, const Wino
 #pragma GCC unroll 8
         for (int i = 0; i < A0; ++i) vstore(stage + i * ld + x * N, v[i]);
     }
-    for (int64_t t = 0; t < run.count; ++t)
-        for (int i = 0; i < A0; ++i) {
+    for (int64_t t = 0; t < run.count; ++t) {
+        const T* tile = stage + grid.column(t) * N;
+        for (int i = 0; i < A0; ++i, tile += ld) {
             V d[A1], v[A1];
 #pragma GCC unroll 8
-            for (int j = 0; j < A1; ++j) d[j] = vload(stage + i * ld + (t * M1 + j) * N);
+            for (int j = 0; j < A1; ++j) d[j] = vload(tile + j * across);
             S::template Across<T>::input(d, v);
             put(t, i, v);
         }
+    }
 }
 
 // Where results go: rows and columns of planes of this size, `mul` apart, of which `out` are wanted.
@@ -179,13 +201,15 @@ struct WinoPlanes {
 // The results of a run of tiles for N rows of dst (kn of them there), from m: tile t's values at
 // m + t * ldm, a vector each. scale, shift: of the rows, the bias among them.
 template <class T, class S>
-void wino_output(const WinoRun& run, const T* m, int64_t ldm, typename Vec<T>::type scale,
-                 typename Vec<T>::type shift, const WinoPlanes<T>& to, int64_t kn, T* stage,
-                 const ConvFinish<T>& finish) {
+void wino_output(const WinoGrid<S>& grid, const WinoRun& run, const T* m, int64_t ldm,
+                 typename Vec<T>::type scale, typename Vec<T>::type shift, const WinoPlanes<T>& to,
+                 int64_t kn, T* stage, const ConvFinish<T>& finish) {
     typedef typename Vec<T>::type V;
     constexpr int N = Vec<T>::N, A0 = S::A0, A1 = S::A1, M0 = S::M0, M1 = S::M1;
-    const int64_t ld = (run.count * M1 + N) * N, x0 = run.x * M1, y0 = run.y * M0;
+    const int64_t step = grid.step[1], columns = wino_columns<S>(run.count, step);
+    const int64_t ld = (columns + N) * N;
     for (int64_t t = 0; t < run.count; ++t, m += ldm) {
+        T* tile = stage + grid.column(t) * N;
         V rows[A0][M1];
 #pragma GCC unroll 8
         for (int i = 0; i < A0; ++i) {
@@ -201,15 +225,20 @@ void wino_output(const WinoRun& run, const T* m, int64_t ldm, typename Vec<T>::t
             for (int i = 0; i < A0; ++i) d[i] = rows[i][j];
             S::template Down<T>::output(d, y);
 #pragma GCC unroll 8
-            for (int i = 0; i < M0; ++i)
-                vstore(stage + i * ld + (t * M1 + j) * N, y[i] * scale + shift);
+            for (int i = 0; i < M0; ++i) vstore(tile + i * ld + j * step * N, y[i] * scale + shift);
         }
     }
-    const int64_t columns = gemm_min(run.count * M1, to.out[1] - x0);
-    for (int64_t i = 0; i < gemm_min(M0, to.out[0] - y0); ++i)
-        unstage_row(stage + i * ld, columns,
-                    to.dst + (y0 + i) * to.mul[0] * to.width + x0 * to.mul[1], to.mul[1], to.plane,
-                    kn, finish);
+    // Tiles of all residues have filled whole stretches of a row, others a piece of it for each result.
+    const int64_t piece = run.count % step == 0 ? run.count * M1 : run.count;
+    for (int64_t i = 0; i < M0 && run.y + i * grid.step[0] < to.out[0]; ++i) {
+        T* row = to.dst + (run.y + i * grid.step[0]) * to.mul[0] * to.width;
+        for (int64_t x = 0; x < columns - (S::R1 - 1) * step; x += gemm_max(piece, step)) {
+            const int64_t here = gemm_min(piece, to.out[1] - run.x - x);
+            if (here > 0)
+                unstage_row(stage + i * ld + x * N, here, row + (run.x + x) * to.mul[1], to.mul[1],
+                            to.plane, kn, finish);
+        }
+    }
 }
 
 }  // namespace

@@ -52,13 +52,15 @@ void wino_weight_micro(int64_t tiles, const T* a, const T* b, int64_t b_block, T
 // The tiles of dy of a run, transformed as filters; like wino_input.
 template <class T, class S, class F>
 DL_INLINE void wino_gradient_input(const T* planes, int64_t plane, int64_t kn,
-                                   const int64_t size[2], const WinoRun& run, T* stage,
-                                   const F& put) {
+                                   const int64_t size[2], const WinoGrid<S>& grid,
+                                   const WinoRun& run, T* stage, const F& put) {
     typedef typename Vec<T>::type V;
     constexpr int N = Vec<T>::N, M = S::M0, A = S::A0;
-    const int64_t columns = run.count * M, ld = (columns + N) * N;
+    const int64_t down = grid.step[0], across = grid.step[1] * N;
+    const int64_t columns = wino_columns<S>(run.count, grid.step[1]) - (S::R1 - 1) * grid.step[1];
+    const int64_t ld = (columns + N) * N;
     for (int i = 0; i < M; ++i)
-        stage_row(planes, plane, kn, size, run.y * M + i, run.x * M, 1, columns, 2 * size[1],
+        stage_row(planes, plane, kn, size, run.y + i * down, run.x, 1, columns, 2 * down * size[1],
                   stage + i * ld);
     for (int64_t x = 0; x < columns; ++x) {
         V g[M], v[A];
@@ -68,14 +70,16 @@ DL_INLINE void wino_gradient_input(const T* planes, int64_t plane, int64_t kn,
 #pragma GCC unroll 8
         for (int i = 0; i < A; ++i) vstore(stage + i * ld + x * N, v[i]);
     }
-    for (int64_t t = 0; t < run.count; ++t)
-        for (int i = 0; i < A; ++i) {
+    for (int64_t t = 0; t < run.count; ++t) {
+        const T* tile = stage + grid.column(t) * N;
+        for (int i = 0; i < A; ++i, tile += ld) {
             V g[M], v[A];
 #pragma GCC unroll 8
-            for (int j = 0; j < M; ++j) g[j] = vload(stage + i * ld + (t * M + j) * N);
+            for (int j = 0; j < M; ++j) g[j] = vload(tile + j * across);
             S::template Down<T>::gradient_filter(g, v);
             put(t, i, v);
         }
+    }
 }
 
 // The gradients of N channels (cn of them there), 9 taps each, from the products at s, `step`
@@ -124,7 +128,7 @@ struct WinoWeight {
     int64_t d_point, v_point, s_point;           // elements of D, V and S per point
     static constexpr int64_t KR = 2 * N;         // rows of a piece of S in L2
 
-    explicit WinoWeight(const dl_conv& conv) : p(conv), grid(p.n, p.out + 1) {
+    explicit WinoWeight(const dl_conv& conv) : p(conv), grid(p.n, p.out + 1, p.dilation + 1) {
         rows = p.k / p.groups, channels = p.c / p.groups;
         blocks_k = gemm_div_up(rows, N), blocks_c = gemm_div_up(channels, N);
         s_point = blocks_k * blocks_c * N * N + N;
@@ -136,7 +140,7 @@ struct WinoWeight {
         d_point = blocks_k * stretch * N + N, v_point = blocks_c * stretch * N + N;
     }
     int64_t stretches() const { return gemm_div_up(grid.count, stretch); }
-    int64_t stage_size() const { return wino_stage_size<T, S>(gemm_min(kWinoRun, grid.tx)); }
+    int64_t stage_size() const { return wino_stage_size<T, S>(grid); }
 
     void transform(int64_t g, int64_t block, int64_t t0, int64_t first, int64_t last, T* d, T* v,
                    T* stage) const;
@@ -171,11 +175,11 @@ void WinoWeight<T, S>::transform(int64_t g, int64_t b, int64_t t0, int64_t first
             for (int j = 0; j < A; ++j) vstore(row + j * step, values[j]);
         };
         if (of_y)
-            wino_gradient_input<T, S>(image, plane, there, size, run, stage, put);
+            wino_gradient_input<T, S>(image, plane, there, size, grid, run, stage, put);
         else
             wino_input<T, S>(image, plane, there,
                              WinoWindow{{size[0], size[1]}, {-p.pad_lo[1], -p.pad_lo[2]}, {1, 1}},
-                             run, stage, put);
+                             grid, run, stage, put);
     });
 }
 
@@ -283,8 +287,7 @@ dl_status wino_backward_weight(const dl_conv& p) {
 inline bool wino_weight_applies(const dl_conv& p) {
     return p.in[0] == 1 && p.kernel[0] == 1 && p.out[0] == 1 && p.pad_lo[0] == 0 &&
            p.kernel[1] == 3 && p.kernel[2] == 3 && p.stride[1] == 1 && p.stride[2] == 1 &&
-           p.dilation[1] == 1 && p.dilation[2] == 1 && conv_volume(p.in) > 0 &&
-           conv_volume(p.out) > 0 && p.n > 0 && p.c > 0 && p.k > 0;
+           conv_volume(p.in) > 0 && conv_volume(p.out) > 0 && p.n > 0 && p.c > 0 && p.k > 0;
 }
 
 // Seconds on one thread; see wino_seconds.
