@@ -157,7 +157,8 @@ def test_features_are_what_the_head_sees() -> None:
     assert state(model) == before and all(m.training for m in model.modules())
     assert not seen.requires_grad and seen.shape == (3, 3)
     model.eval()
-    assert model[4](seen).tolist() == model(x).tolist()
+    with deeplite.no_grad():  # as features() runs: layers are joined, which rounds differently
+        assert model[4](seen).tolist() == model(x).tolist()
     with pytest.raises(ValueError, match="not its last step"):
         transfer.features(nn.Sequential(nn.Linear(2, 2), nn.Softmax(1)), deeplite.ones(1, 2))
 
