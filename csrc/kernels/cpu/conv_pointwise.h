@@ -38,6 +38,9 @@ inline bool pointwise_applies(const dl_conv& p) {
     return is_pointwise(p) && conv_volume(p.in) >= lanes && p.k > 0 && p.c > 0;
 }
 
+// Steps from the request of a line that results go to until it is written.
+constexpr int64_t kPointLead = 48;
+
 // dst[n, g, row] = bias[g, row] + sum over channel: w[g, row, channel] * src[n, g, channel], each of
 // `plane` pixels.
 template <class T>
@@ -66,10 +69,21 @@ struct Pointwise {
     int64_t tiles() const {  // of a plane
         return gemm_div_up(gemm_div_up(plane, Vec<T>::N), PointTile<T>::V);
     }
+    // Tiles that one group of rows goes through before the next: as long as L2 holds their pixels, so
+    // that results are written in longer stretches. (There is room for the sums of one tile.)
+    int64_t span() const {
+        if (channels > PointTile<T>::KC) return 1;
+        const int64_t tile = channels * PointTile<T>::V * DL_VEC_BYTES;
+        return tile * 4 <= dl_cache_bytes(2) / 8 ? 4 : 1;
+    }
+    // Sums too short to ask for a line in time, which is slow to come when L3 cannot hold the results:
+    // then it is asked for some tiles ahead.
+    int64_t lead() const {
+        const bool far = n * groups * rows * plane * int64_t(sizeof(T)) > int64_t(16 << 20);
+        if (channels >= kPointLead || !far) return 0;
+        return gemm_min(3, gemm_div_up(kPointLead, channels)) * PointTile<T>::V * Vec<T>::N;
+    }
 };
-
-// Steps from the request of a line that results go to until it is written.
-constexpr int64_t kPointLead = 48;
 
 // What a call of the micro-kernel works on.
 template <class T>
@@ -82,6 +96,7 @@ struct PointStep {
     int64_t ahead;  // where the pixels are that are needed next, from x
     T* y;
     int64_t y_plane;
+    int64_t lead;    // of the lines to ask for, from y
     const T* bias;   // [R] or null
     const T* prior;  // sums of earlier channels, rows PointTile::V vectors apart, or null
     const ConvFinish<T>* finish;  // or null
@@ -114,7 +129,7 @@ void point_micro(const PointStep<T>& t) {
         x += t.plane, end += t.plane, ahead += t.plane, w += R;
     };
     // The lines that results go to are asked for on the way, some steps before they are written.
-    const T* out = t.y;
+    const T* out = t.y + t.lead;
     const bool ahead_of_residual = t.finish && t.finish->residual;
     int64_t k = 0;
     for (const int64_t late = t.channels - kPointLead; k < late; ++k) step();
@@ -188,9 +203,9 @@ void point_pack(const Pointwise<T>& s, T* to) {
                  });
 }
 
-// What one task works on: a tile of pixels of an image's group, and groups of rows [g0, g1).
+// What is worked on at a time: tiles of pixels of an image's group, and groups of rows [g0, g1).
 struct PointTask {
-    int64_t image, group, tile, g0, g1;
+    int64_t image, group, tile, count, g0, g1;  // tiles [tile, tile + count)
 };
 
 // Brings finished results from `sums`, rows PointTile::V vectors apart, to where t.y would have them.
@@ -205,14 +220,14 @@ void point_finish(const Pointwise<T>& s, const PointStep<T>& t, int64_t rows, in
         }
 }
 
-// Row group g, channels [k0, k0 + kn). w: the weights of the task's group, packed; sums: room for a
-// tile of all rows, where s.uses_sums().
+// Row group g, channels [k0, k0 + kn) of one tile. w: the weights of the task's group, packed; sums:
+// room for a tile of all rows, where s.uses_sums().
 template <class T>
-void point_rows(const Pointwise<T>& s, const PointTask& task, const T* w, int64_t g, int64_t k0,
-                int64_t kn, T* sums) {
+void point_rows(const Pointwise<T>& s, const PointTask& task, int64_t tile, const T* w, int64_t g,
+                int64_t k0, int64_t kn, T* sums) {
     constexpr int64_t N = Vec<T>::N, V = PointTile<T>::V;
     const int64_t vectors = gemm_div_up(s.plane, N), tiles = s.tiles();
-    const int64_t v0 = vectors * task.tile / tiles, count = vectors * (task.tile + 1) / tiles - v0;
+    const int64_t v0 = vectors * tile / tiles, count = vectors * (tile + 1) / tiles - v0;
     const int64_t slab = task.image * s.groups + task.group, row_groups = s.row_groups();
     const int64_t r = point_row(s.rows, row_groups, g);
     const int64_t rn = point_row(s.rows, row_groups, g + 1) - r;
@@ -223,7 +238,7 @@ void point_rows(const Pointwise<T>& s, const PointTask& task, const T* w, int64_
     t.x = s.src + (slab * s.channels + k0) * s.plane + v0 * N;
     t.plane = s.plane;
     t.last = gemm_min((count - 1) * N, s.plane - N - v0 * N);
-    t.ahead = g == task.g0 ? count * N : 0;
+    t.ahead = g == task.g0 ? (vectors * (tile + task.count) / tiles - v0) * N : 0;
     // A lone last vector begins in front of its tile's first pixel.
     T* partial = sums + r * V * N + (t.last < 0 ? N : 0);
     T* const to = s.dst + (slab * s.rows + r) * s.plane + v0 * N;
@@ -231,6 +246,7 @@ void point_rows(const Pointwise<T>& s, const PointTask& task, const T* w, int64_
     const bool finish = last && s.finish.on, apart = finish && !s.finish.cuts();
     t.y = last && !apart ? to : partial;
     t.y_plane = last && !apart ? s.plane : V * N;
+    t.lead = last && !apart ? s.lead() : 0;
     t.finish = finish && !apart ? &s.finish : nullptr;
     t.row = task.group * s.rows + r;
     t.bias = first && s.bias ? s.bias + t.row : nullptr;
@@ -244,7 +260,8 @@ void point_task(const Pointwise<T>& s, const PointTask& task, const T* w, T* sum
     constexpr int64_t KC = PointTile<T>::KC;
     for (int64_t k0 = 0; k0 < s.channels; k0 += KC)
         for (int64_t g = task.g0; g < task.g1; ++g)
-            point_rows(s, task, w, g, k0, gemm_min(KC, s.channels - k0), sums);
+            for (int64_t tile = task.tile; tile < task.tile + task.count; ++tile)
+                point_rows(s, task, tile, w, g, k0, gemm_min(KC, s.channels - k0), sums);
 }
 
 // Tasks to claim at once: some three to eight times for each thread, as many as share out evenly. (A
@@ -274,6 +291,7 @@ dl_status pointwise(const Pointwise<T>& s) {
     const int64_t work = s.rows * s.channels * V * N / parts;
     const int64_t grain = point_grain(all * parts, gemm_div_up(kGemmAlone / 4, work), threads);
     const int64_t room = s.uses_sums() ? s.rows * V * N : 1;
+    const int64_t span = s.span();
     int failed = 0;
     parallel_for(all * parts, grain, [&](int64_t begin, int64_t end) {
         T* sums = static_cast<T*>(dl_scratch(size_t(room) * sizeof(T), 1));
@@ -281,9 +299,11 @@ dl_status pointwise(const Pointwise<T>& s) {
             __atomic_store_n(&failed, 1, __ATOMIC_RELAXED);
             return;
         }
-        for (int64_t i = begin; i < end; ++i) {
+        for (int64_t i = begin, step; i < end; i += step) {
             const int64_t at = i / parts, part = i % parts, slab = at / tiles;
             PointTask task;
+            step = parts > 1 ? 1 : gemm_min(span, gemm_min(end - i, tiles - at % tiles));
+            task.count = step;
             task.image = slab / s.groups, task.group = slab % s.groups, task.tile = at % tiles;
             task.g0 = row_groups * part / parts, task.g1 = row_groups * (part + 1) / parts;
             point_task(s, task, w + task.group * s.rows * s.channels, sums);

@@ -80,24 +80,28 @@ double broadcast_seconds(const dl_conv& p, bool backward) {
     return c.repeats * cycles / kConvHertz + conv_traffic(p) / 4;
 }
 
+// A kernel of size 1, stride 1: whole planes are packed.
+double sliding_gemm_flat_seconds(const dl_conv& p, const SlidingCost& c) {
+    const double tile = 2 * double(c.lanes), vectors = ceil_div(c.positions(), double(c.lanes));
+    const double step = __builtin_fmax(2 * ceil_div(c.rows, 2) / kConvPorts, 4) * vectors;
+    const bool whole = conv_volume(p.out) % int64_t(tile) == 0;  // tiles of one image each
+    double cycles = c.groups * c.steps() * (step * 1.02 + c.positions() * 0.7);
+    cycles += c.weights() * 0.9 + c.groups * c.rows * c.positions() * (whole ? 0.1 : 0.18);
+    return cycles * (p.groups > 1 ? 1.6 : 1) / kConvHertz;
+}
 double sliding_gemm_seconds(const dl_conv& p, bool backward) {
     const SlidingCost c = sliding_cost(p, backward);
+    if (sliding_pointwise(p)) return sliding_gemm_flat_seconds(p, c);
     const double lanes = double(c.lanes), tile = 2 * lanes;
     const double vectors = ceil_div(c.positions(), lanes);
     const double rows = 2 * ceil_div(c.rows, 2);
     // Few rows in a tile: latency.
     const double step = __builtin_fmax(rows / kConvPorts, 4) * vectors;
     double cycles = c.groups * c.steps() * step * 0.91;
-    cycles += c.groups * c.steps() * c.positions() *
-              (c.mul > 4              ? 4
-               : c.mul > 1            ? 0.6
-               : sliding_pointwise(p) ? 0.2
-                                      : 0.4);
+    cycles += c.groups * c.steps() * c.positions() * (c.mul > 4 ? 4 : c.mul > 1 ? 0.6 : 0.4);
     cycles += c.weights() * (c.straight || c.taps == 1 ? 0.5 : 2.5);
     // Tiles that go round the end of a row or plane are scattered.
-    const bool whole =
-        c.out_mul == 1 && (sliding_pointwise(p) ? conv_volume(p.out) % int64_t(tile) == 0
-                                                : c.width % int64_t(tile) == 0);
+    const bool whole = c.out_mul == 1 && c.width % int64_t(tile) == 0;
     cycles += c.groups * c.rows * c.positions() * (c.out_mul > 1 ? 1.0 : whole ? 0.1 : 0.3);
     if (p.groups > 1) cycles *= 1.6;  // rarely whole tiles
     return c.repeats * cycles / kConvHertz + conv_traffic(p) / 4;
@@ -110,9 +114,9 @@ double pointwise_seconds(const dl_conv& p, bool backward) {
     const double tiles = ceil_div(vectors, wide), groups = ceil_div(c.rows, most);
     // Cycles of a step of a tile: products, their latency, loads.
     const double step = __builtin_fmax(c.rows / groups * vectors / tiles / kConvPorts, 4);
-    double cycles = c.n * c.groups * tiles * groups * (c.steps() * step * 0.9 + 45);
-    cycles += c.weights() * 1.2;
-    return cycles / kConvHertz + conv_traffic(p) / 6;
+    double cycles = c.n * c.groups * tiles * groups * (c.steps() * step * 1.04 + 20);
+    cycles += c.weights() * 1.1;
+    return cycles / kConvHertz + conv_traffic(p) / 12;
 }
 
 double direct_seconds(const dl_conv& p, bool backward) {
@@ -130,8 +134,12 @@ double direct_seconds(const dl_conv& p, bool backward) {
     // Inputs that do not fit into L1 come too slowly where they serve few filters.
     const double reach = c.channels * double(p.kernel[1]) * double(c.width * c.mul) * c.lanes;
     if (reach > 40e3 * 4 && blocks == 0) cycles *= 1.45;
-    // Measured on ResNeXt and RegNet: rows filled and split for few filters, each group apart.
-    if (p.groups > 1) cycles *= c.mul > 1 ? 2.6 : 1.35;
+    // Pointwise: each channel is another page, and not requested ahead. Groups (measured on ResNeXt and
+    // RegNet): rows filled and split for few filters, each group apart.
+    if (sliding_pointwise(p))
+        cycles *= 1.6;
+    else if (p.groups > 1)
+        cycles *= c.mul > 1 ? 2.6 : 1.35;
     if (c.steps() > 512 && c.mul > 4) cycles *= 1.1;  // long steps through rows split many times
     return c.repeats * cycles / kConvHertz + conv_traffic(p) / (blocks > 0 ? 6 : 4);
 }
@@ -147,6 +155,7 @@ double patches_seconds(const dl_conv& p) {
     cycles += c.weights() * 0.5 + c.inputs * 0.3;
     // A patch serves the filters of its group alone: laying it out weighs more with few of them.
     if (p.groups > 1) cycles *= 2.7;
+    if (sliding_pointwise(p)) cycles *= 1.5;  // there is nothing to lay out
     return cycles / kConvHertz + conv_traffic(p) / 8;
 }
 
