@@ -68,7 +68,8 @@ double broadcast_seconds(const dl_conv& p, bool backward) {
     const double step = gemm_max(2, 1) * __builtin_fmax(positions / kConvPorts,
                                                         __builtin_fmax(2.0, (positions + 6) / 4));
     const double pairs = vectors / 2;
-    double cycles = rows * tiles * c.groups * pairs * (c.steps() * step * 0.96 + 60);
+    double cycles =
+        rows * tiles * c.groups * pairs * (c.steps() * step * (flat ? 1.05 : 0.96) + 60);
     // The results are turned around, and scattered when they lie apart.
     cycles += rows * tiles * c.groups * vectors *
               (100 + (c.out_mul == 2  ? 40
