@@ -183,18 +183,23 @@ struct BroadcastPlan {
         // Small problems: enough tasks for all threads. Speed alone depends on it.
         auto tasks = [&] {
             parts = gemm_div_up(s.rows, part);
-            bands = gemm_div_up(slabs, slabs_per_band) * gemm_div_up(s.grid[1], rows_per_band);
+            bands = bands_of_slabs() * gemm_div_up(s.grid[1], rows_per_band);
             return s.groups * bands * parts;
         };
         while (tasks() < threads && slabs_per_band > 1) slabs_per_band = (slabs_per_band + 1) / 2;
         while (tasks() < threads && part > F) part = gemm_round_up(part / 2, F);
         while (tasks() < threads && rows_per_band > 1) rows_per_band = (rows_per_band + 1) / 2;
+        // Few tasks are as many as the threads share evenly, and as long as one another.
+        if (tasks() < 8 * threads)
+            slabs_per_band = gemm_div_up(slabs, gemm_round_up(bands_of_slabs(), threads));
         const int64_t row_bands = gemm_div_up(s.grid[1], rows_per_band);
         rows_per_band = gemm_div_up(s.grid[1], row_bands);
+        part = gemm_round_up(gemm_div_up(s.rows, parts), F);
         tasks();
         const int64_t tiles = gemm_div_up(s.grid[2], Tile::R);
         tile = gemm_div_up(s.grid[2], tiles);
     }
+    int64_t bands_of_slabs() const { return gemm_div_up(slabs, slabs_per_band); }
 };
 
 // What one task works on.

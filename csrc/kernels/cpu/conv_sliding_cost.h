@@ -81,13 +81,14 @@ double broadcast_seconds(const dl_conv& p, bool backward) {
     return c.repeats * cycles / kConvHertz + conv_traffic(p) / 4;
 }
 
-// A kernel of size 1, stride 1: whole planes are packed.
+// A kernel of size 1, stride 1: whole planes are packed, which takes twice as long as at best when
+// other work contends for L3.
 double sliding_gemm_flat_seconds(const dl_conv& p, const SlidingCost& c) {
     const double tile = 2 * double(c.lanes), vectors = ceil_div(c.positions(), double(c.lanes));
     const double step = __builtin_fmax(2 * ceil_div(c.rows, 2) / kConvPorts, 4) * vectors;
     const bool whole = conv_volume(p.out) % int64_t(tile) == 0;  // tiles of one image each
-    double cycles = c.groups * c.steps() * (step * 1.02 + c.positions() * 0.7);
-    cycles += c.weights() * 0.9 + c.groups * c.rows * c.positions() * (whole ? 0.1 : 0.18);
+    double cycles = c.groups * c.steps() * (step * 1.02 + c.positions() * 0.9);
+    cycles += c.weights() * 0.9 + c.groups * c.rows * c.positions() * (whole ? 0.15 : 0.3);
     return cycles * (p.groups > 1 ? 1.6 : 1) / kConvHertz;
 }
 double sliding_gemm_seconds(const dl_conv& p, bool backward) {
