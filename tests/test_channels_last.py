@@ -318,3 +318,37 @@ def test_threads_do_not_show(isa: str) -> None:
     for other in results[1:]:
         for a, b in zip(results[0], other, strict=True):
             np.testing.assert_array_equal(a, b)
+
+
+PADS = {
+    "constant": ((1, 2, 0, 1, 2, 0), "constant"),
+    "cut": ((-1, 2, 0, -2), "constant"),
+    "reflect": ((1, 2, 0, 1), "reflect"),
+    "replicate": ((3, 2, 0, 1), "replicate"),
+}
+
+
+@pytest.mark.parametrize("name", PADS)
+def test_pad(name: str) -> None:
+    got, expected = [], []
+    for m, results in ((dl, got), (torch, expected)):
+        x = last(m, m.tensor(values((2, 5, 6, 7)))).requires_grad_()
+        y = m.nn.functional.pad(x, *PADS[name])
+        (y * y.detach().cos()).sum().backward()
+        results += [y, x.grad]
+    for ours, theirs in zip(got, expected, strict=True):
+        assert ours.stride() == theirs.stride()
+        close(ours, theirs)
+
+
+@pytest.mark.parametrize("dim", [0, 1, 2, 3])
+@pytest.mark.parametrize("mixed", [False, True])
+def test_cat(dim: int, mixed: bool) -> None:
+    got, expected = [], []
+    for m, results in ((dl, got), (torch, expected)):
+        parts = [last(m, m.tensor(values((3, 5, 6, 7), seed))) for seed in range(3)]
+        if mixed:
+            parts[1] = parts[1].contiguous()
+        results.append(m.cat(parts, dim))
+    assert got[0].stride() == expected[0].stride()
+    assert np.array_equal(to_numpy(got[0]), expected[0].numpy())

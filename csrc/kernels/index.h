@@ -1,4 +1,5 @@
-// Contract of the index family: gather and scatter, advanced indexing, masks, sorting, searching.
+// Contract of the index family: gather and scatter, advanced indexing, masks, sorting, searching, joining
+// and padding.
 //
 // Index data is int64. A kernel checks every index before it writes anything: DL_BAD_INDEX leaves
 // the outputs as they were. With `wrap` set, an index in [-size, 0) counts from the end; without,
@@ -133,6 +134,39 @@ typedef struct dl_triangle_args {
     void* out;  // may be x
 } dl_triangle_args;
 
+// y [rows, sum of run] = rows of the inputs x[k] [rows, run[k]] side by side. Contiguous, any dtype.
+typedef struct dl_concat_args {
+    int32_t dtype;
+    int32_t n;  // inputs
+    int64_t rows;
+    const void* const* x;  // [n]
+    const int64_t* run;    // [n], elements
+    void* y;
+} dl_concat_args;
+
+typedef enum dl_pad_mode {
+    DL_PAD_CONSTANT = 0,
+    DL_PAD_REFLECT,    // c b | a b c | b a
+    DL_PAD_REPLICATE,  // a a | a b c | c c
+    DL_PAD_CIRCULAR,   // b c | a b c | a b
+    DL_PAD_MODE_COUNT
+} dl_pad_mode;
+
+// y [out...] holds x [in...] from place `before` on in each dimension, and a border around it. Dimension 0
+// is the innermost one; both are contiguous. Negative sizes of borders cut off. Where a border reads
+// must lie inside of x: the caller sees to that.
+// pad: y of x, any dtype. pad_backward: x = its gradient from that of y; f32, f64, not constant.
+typedef struct dl_pad_args {
+    int32_t dtype;
+    int32_t mode;
+    int32_t ndim;  // at least 1
+    int64_t in[DL_MAX_DIMS], before[DL_MAX_DIMS], out[DL_MAX_DIMS];
+    uint64_t value;  // constant: the element's bytes, first ones
+    void* x;
+    void* y;
+} dl_pad_args;
+typedef dl_status (*dl_pad_fn)(const dl_pad_args*);
+
 typedef struct dl_index_table {
     dl_gather_fn gather;
     dl_gather_fn scatter;
@@ -150,4 +184,7 @@ typedef struct dl_index_table {
     dl_status (*runs)(const dl_runs_args*);
     dl_status (*argsort_rows)(const dl_argsort_rows_args*);
     dl_status (*triangle)(const dl_triangle_args*);
+    dl_status (*concat)(const dl_concat_args*);
+    dl_pad_fn pad;
+    dl_pad_fn pad_backward;
 } dl_index_table;

@@ -3,6 +3,7 @@
 #include "ops/apply.h"
 #include "ops/copy.h"
 #include "ops/factory.h"
+#include "ops/index_kernels.h"
 #include "ops/iter.h"
 #include "ops/view.h"
 
@@ -40,14 +41,51 @@ struct Cat {
         }
         if (!found) return empty({0}, dtype, tensors[0].device());
         shape[int(dim)] = total;
-        Tensor out = empty(shape, dtype, tensors[0].device());
+        const MemoryFormat format = format_of(tensors);
+        const Tensor out = empty_in(format, shape, dtype, tensors[0].device(), info.name);
+        if (out.numel() && !join_dense(tensors, format, out)) join_strided(tensors, out);
+        return out;
+    }
+    // Channels last when all are.
+    static MemoryFormat format_of(const TensorList& tensors) {
+        const MemoryFormat first = suggested_format(tensors[0]);
+        for (const Tensor& t : tensors)
+            if (suggested_format(t) != first) return MemoryFormat::Contiguous;
+        return first;
+    }
+    // Tensors of one type and dense in one format are rows of memory side by side.
+    bool join_dense(const TensorList& tensors, MemoryFormat format, const Tensor& out) const {
+        int64_t rows = 1;
+        const bool last = format != MemoryFormat::Contiguous;
+        for (int d = 0; d < out.dim(); ++d) {
+            // Channels lie behind all other dimensions then.
+            const bool outside = !last ? d < dim : dim == 1 ? d != 1 : d != 1 && d < dim;
+            if (outside) rows *= out.shape()[d];
+        }
+        std::vector<const void*> x;
+        std::vector<int64_t> run;
+        for (const Tensor& t : tensors) {
+            if (t.dtype() != out.dtype() || !is_contiguous(t, format)) return false;
+            x.push_back(t.raw());
+            run.push_back(t.numel() / rows);
+        }
+        dl_concat_args a{};
+        a.dtype = int(out.dtype());
+        a.n = int(x.size());
+        a.rows = rows;
+        a.x = x.data();
+        a.run = run.data();
+        a.y = out.raw();
+        run_index(info.name, out.device(), &dl_index_table::concat, &a);
+        return true;
+    }
+    void join_strided(const TensorList& tensors, const Tensor& out) const {
         int64_t at = 0, step = out.strides()[int(dim)];
         for (const Tensor& t : tensors) {
             if (is_void(t)) continue;
             copy_raw(raw_view(out, t.shape(), out.strides(), t.numel() ? at * step : 0), t);
             at += t.shape()[int(dim)];
         }
-        return out;
     }
     Grads backward(const Ctx& c, const Tensor& dy) const {
         Grads grads(c.inputs());

@@ -11,6 +11,53 @@
 namespace deeplite {
 namespace {
 
+// The sizes of x and y for a kernel: innermost dimension first, dimensions without borders merged.
+dl_pad_args pad_args(const Dims& in, const Dims& before, const Dims& out, MemoryFormat format,
+                     int mode) {
+    dl_pad_args a{};
+    a.mode = mode;
+    const int n = in.size();
+    const bool last = format != MemoryFormat::Contiguous;
+    for (int i = 0; i < n; ++i) {
+        const int d = !last ? n - 1 - i : i == 0 ? 1 : i == n - 1 ? 0 : n - i;
+        const int top = a.ndim - 1;
+        const bool plain = before[d] == 0 && in[d] == out[d];
+        // A constant border of whole blocks is a border of elements.
+        if (top >= 0 && a.before[top] == 0 && a.in[top] == a.out[top] &&
+            (plain || mode == DL_PAD_CONSTANT)) {
+            a.before[top] = before[d] * a.in[top];
+            a.out[top] *= out[d];
+            a.in[top] *= in[d];
+            continue;
+        }
+        a.in[a.ndim] = in[d];
+        a.before[a.ndim] = before[d];
+        a.out[a.ndim++] = out[d];
+    }
+    return a;
+}
+
+Dims grown(const Dims& shape, const Dims& before, const Dims& after) {
+    Dims out = shape;
+    for (int d = 0; d < out.size(); ++d) out[d] += before[d] + after[d];
+    return out;
+}
+
+// y of x, in the memory format that x has.
+Tensor pad_raw(const Tensor& x, const Dims& before, const Dims& after, int mode, double value) {
+    const MemoryFormat format = suggested_format(x);
+    const Dims shape = grown(x.shape(), before, after);
+    const Tensor y = empty_in(format, shape, x.dtype(), x.device(), "pad");
+    if (y.numel() == 0) return y;
+    const Tensor from = cast_format_raw(x, x.dtype(), format);
+    dl_pad_args a = pad_args(x.shape(), before, shape, format, mode);
+    a.dtype = int(x.dtype());
+    store_double(&a.value, x.dtype(), value);
+    a.x = from.raw(), a.y = y.raw();
+    run_index("pad", x.device(), &dl_index_table::pad, &a);
+    return y;
+}
+
 // Sizes before and after every dimension (negative: cut off).
 struct ConstantPad {
     static constexpr OpInfo info{.name = "pad"};
@@ -22,20 +69,8 @@ struct ConstantPad {
         v("value", value);
     }
     Tensor forward(const Tensor& x) const {
-        Dims shape = x.shape();
-        for (int d = 0; d < x.dim(); ++d) shape[d] += before[d] + after[d];
-        Tensor out = empty(shape, x.dtype(), x.device(), info.name);
-        fill_raw(out, value);
-        Tensor from = x, to = out;
-        for (int d = 0; d < x.dim(); ++d) {
-            int64_t first = std::max<int64_t>(0, -before[d]),
-                    last = x.shape()[d] - std::max<int64_t>(0, -after[d]);
-            if (last <= first) return out;
-            from = narrow(from, d, first, last - first);
-            to = narrow(to, d, std::max<int64_t>(0, before[d]), last - first);
-        }
-        copy_raw(to, from);
-        return out;
+        if (x.dim() == 0) return clone_raw(x);
+        return pad_raw(x, before, after, DL_PAD_CONSTANT, value);
     }
     Grads backward(const Ctx&, const Tensor& dy) const {
         Dims b = before, a = after;
@@ -136,13 +171,6 @@ Tensor index_tensor(const std::vector<int64_t>& values, Device device) {
     return to_device_raw(t, device);
 }
 
-// Where place p of a padded dimension of size n reads, for p in [-before, n + after).
-int64_t border_source(const std::string& mode, int64_t p, int64_t n) {
-    if (mode == "circular") return (p + n) % n;
-    if (mode == "replicate") return std::clamp<int64_t>(p, 0, n - 1);
-    return p < 0 ? -p : p >= n ? 2 * (n - 1) - p : p;
-}
-
 // The size of dimension d with its padding.
 int64_t padded_size(const Dims& shape, int d, int64_t before, int64_t after) {
     int64_t n;
@@ -172,8 +200,14 @@ void check_border(int d, int64_t before, int64_t after, const Dims& shape,
                       " padded by ", before, " and ", after);
 }
 
-// Borders filled from the inside: reflect, replicate, circular. The middle is copied, then one dimension
-// after the other its two borders, each by one copy within the result. (Sizes are not negative.)
+int mode_of(const std::string& mode) {
+    return mode == "reflect"     ? DL_PAD_REFLECT
+           : mode == "replicate" ? DL_PAD_REPLICATE
+                                 : DL_PAD_CIRCULAR;
+}
+
+// Borders filled from the inside: reflect, replicate, circular (negative: cut off), and the gradient: each
+// place gets what stands where it was read.
 struct BorderPad {
     static constexpr OpInfo info{.name = "pad_border"};
     Dims before, after;
@@ -183,63 +217,38 @@ struct BorderPad {
         v("after", after);
         v("mode", mode);
     }
-    // Border of `count` places from `at` on along d of `part`, which lies inside of a tensor; it reads at
-    // `from`, `from + step`, ...
-    static void fill(const Tensor& part, int d, int64_t at, int64_t count, int64_t from,
-                     int64_t step) {
-        if (count == 0) return;
-        Dims shape = part.shape(), to = part.strides(), source = to;
-        int64_t stride = to[d], first = step < 0 ? from - (count - 1) : from;
-        shape[d] = count;
-        if (step == 0) source[d] = 0;
-        Tensor x = raw_view(part, shape, source, part.offset() + first * stride);
-        if (step < 0) walk_backwards(x, d);
-        copy_raw(raw_view(part, shape, to, part.offset() + at * stride), x);
+    Tensor forward(const Tensor& x) const { return pad_raw(x, before, after, mode_of(mode), 0); }
+    Grads backward(const Ctx& c, const Tensor& dy) const;
+};
+struct BorderPadGradient {
+    static constexpr OpInfo info{.name = "pad_border_gradient"};
+    Dims before, after;
+    std::string mode;
+    void attributes(auto& v) const {
+        v("before", before);
+        v("after", after);
+        v("mode", mode);
     }
-    Tensor forward(const Tensor& x) const {
-        Dims shape = x.shape();
-        for (int d = 0; d < x.dim(); ++d) shape[d] += before[d] + after[d];
-        Tensor out = empty(shape, x.dtype(), x.device(), "pad");
-        if (x.numel() == 0) return out;
-        Tensor part = out;  // what is filled already, and the borders of the dimension at hand
-        for (int d = 0; d < x.dim(); ++d) part = narrow(part, d, before[d], x.shape()[d]);
-        copy_raw(part, x);
-        for (int d = x.dim() - 1; d >= 0; --d) {
-            if (before[d] == 0 && after[d] == 0) continue;
-            int64_t n = x.shape()[d], b = before[d];
-            Dims wide = part.shape();
-            wide[d] = n + b + after[d];
-            part = raw_view(part, wide, out.strides(), part.offset() - b * out.strides()[d]);
-            bool turned = mode == "reflect", fixed = mode == "replicate";
-            int64_t step = turned ? -1 : fixed ? 0 : 1;
-            fill(part, d, 0, b, b + border_source(mode, -b, n), step);
-            fill(part, d, b + n, after[d], b + border_source(mode, n, n), step);
-        }
-        return out;
+    Tensor forward(const Tensor& dy) const {
+        Dims shape = dy.shape();
+        for (int d = 0; d < shape.size(); ++d) shape[d] -= before[d] + after[d];
+        const MemoryFormat format = suggested_format(dy);
+        const DType t = compute_dtype(dy.dtype());
+        const Tensor from = cast_format_raw(dy, t, format);
+        const Tensor dx = empty_in(format, shape, t, dy.device(), info.name);
+        if (dx.numel() == 0) return cast_raw(dx, dy.dtype());
+        dl_pad_args a = pad_args(shape, before, dy.shape(), format, mode_of(mode));
+        a.dtype = int(t);
+        a.x = dx.raw(), a.y = from.raw();
+        run_index(info.name, dy.device(), &dl_index_table::pad_backward, &a);
+        return cast_raw(dx, dy.dtype());
     }
-    Grads backward(const Ctx& c, const Tensor& dy) const {
-        Tensor dx = dy;
-        for (int d = 0; d < before.size(); ++d) {
-            if (before[d] == 0 && after[d] == 0) continue;
-            Dims shape = dx.shape();
-            shape[d] = c.shape(0)[d];
-            std::vector<int64_t> places;
-            for (int64_t p = -before[d]; p < shape[d] + after[d]; ++p)
-                places.push_back(border_source(mode, p, shape[d]));
-            dx = index_add(zeros(shape, dy.dtype(), dy.device()), d,
-                           index_tensor(places, dy.device()), dx);
-        }
-        return {dx};
+    Grads backward(const Ctx&, const Tensor& ddx) const {
+        return {apply(BorderPad{before, after, mode}, ddx)};
     }
 };
-
-// x with dimension d cut or padded by reading it at the places that `mode` gives.
-Tensor pad_dimension(const Tensor& x, int d, int64_t before, int64_t after,
-                     const std::string& mode) {
-    std::vector<int64_t> places;
-    for (int64_t p = -before; p < x.shape()[d] + after; ++p)
-        places.push_back(border_source(mode, p, x.shape()[d]));
-    return index_select(x, d, index_tensor(places, x.device()));
+Grads BorderPad::backward(const Ctx&, const Tensor& dy) const {
+    return {apply(BorderPadGradient{before, after, mode}, dy)};
 }
 
 Dims wrap_list(const Dims& dims, int ndim, const char* op) {
@@ -288,23 +297,26 @@ Tensor pad(const Tensor& x, const std::vector<int64_t>& pad, const std::string& 
     for (int d = x.dim() == n + 2; d < x.dim() && mode != "circular"; ++d)
         check<ShapeError>(x.shape()[d] > 0, "pad: only the batch may be empty, got shape ",
                           x.shape());
+    // What is cut off takes no part in going round.
+    std::vector<int64_t> cut(pad.size(), 0);
+    bool cuts = false;
+    for (size_t i = 0; mode == "circular" && i < pad.size(); ++i) {
+        cut[i] = std::min<int64_t>(0, pad[i]);
+        cuts |= cut[i] < 0;
+    }
+    const Tensor rest = cuts ? constant_pad(x, cut, 0.0) : x;
     Dims before = Dims::filled(x.dim(), 0), after = before;
-    bool any = false, cuts = false;
+    bool any = false;
     for (int i = 0; i < n; ++i) {
         int d = x.dim() - 1 - i;
-        before[d] = pad[size_t(2 * i)];
-        after[d] = pad[size_t(2 * i + 1)];
+        before[d] = pad[size_t(2 * i)] - cut[size_t(2 * i)];
+        after[d] = pad[size_t(2 * i + 1)] - cut[size_t(2 * i + 1)];
         if (before[d] == 0 && after[d] == 0) continue;
         any = true;
-        cuts |= before[d] < 0 || after[d] < 0;
-        check_border(d, before[d], after[d], x.shape(), mode);
+        check_border(d, before[d], after[d], rest.shape(), mode);
     }
-    if (!any) return clone(x);
-    if (!cuts) return apply(BorderPad{before, after, mode}, x);
-    Tensor y = x;
-    for (int d = x.dim() - 1; d >= 0; --d)
-        if (before[d] || after[d]) y = pad_dimension(y, d, before[d], after[d], mode);
-    return y;
+    if (any) return apply(BorderPad{before, after, mode}, rest);
+    return cuts ? rest : clone(x);
 }
 
 Tensor roll(const Tensor& x, const Dims& shifts, const Dims& dims) {

@@ -282,6 +282,9 @@ void fill_data(const deeplite::cpu::FamilyTables& t) {
     count<id(kIndex, 13)>(index_table.runs);
     count<id(kIndex, 14)>(index_table.argsort_rows);
     count<id(kIndex, 15)>(index_table.triangle);
+    count<id(kIndex, 16)>(index_table.concat);
+    count<id(kIndex, 17)>(index_table.pad);
+    count<id(kIndex, 18)>(index_table.pad_backward);
     random_table = *t.random;
     count<id(kRandom, 0)>(random_table.fill);
     count<id(kRandom, 1)>(random_table.dropout);

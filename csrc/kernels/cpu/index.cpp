@@ -1,8 +1,10 @@
-// Gather, scatter, advanced indexing, masks, embedding gradient. Sorting is in index_sort.cpp.
+// Gather, scatter, advanced indexing, masks, embedding gradient. Sorting is in index_sort.cpp,
+// joining and padding in index_arrange.cpp.
 #include "kernels/index.h"
 
 #include "kernels/cpu/index_common.h"
 #include "kernels/cpu/parallel.h"
+#include "kernels/cpu/strided.h"
 
 namespace deeplite::cpu::DL_ISA {
 
@@ -10,6 +12,9 @@ dl_status sort_rows(const dl_sort_args* a);
 dl_status topk_rows(const dl_sort_args* a);
 dl_status kthvalue_rows(const dl_sort_args* a);
 dl_status searchsorted_rows(const dl_searchsorted_args* a);
+dl_status concat(const dl_concat_args* args);  // index_arrange.cpp
+dl_status pad(const dl_pad_args* args);
+dl_status pad_backward(const dl_pad_args* args);
 
 namespace {
 
@@ -104,8 +109,11 @@ bool along_contiguous(const dl_gather_args& a, int64_t sx, int64_t si, int64_t s
 }
 template <class T>
 void gather_along(const T* __restrict x, const int64_t* __restrict index, T* __restrict out,
-                  int64_t n, int64_t size) {
-    for (int64_t i = 0; i < n; ++i) out[i] = x[index[i] + (index[i] < 0 ? size : 0)];
+                  int64_t n, int64_t size, bool wrap) {
+    if (wrap)
+        for (int64_t i = 0; i < n; ++i) out[i] = x[index[i] + (index[i] < 0 ? size : 0)];
+    else
+        for (int64_t i = 0; i < n; ++i) out[i] = x[index[i]];
 }
 
 dl_status gather(const dl_gather_args* args) {
@@ -126,7 +134,7 @@ dl_status gather(const dl_gather_args* args) {
                 if (along_contiguous<T>(a, sx, si, so))
                     return gather_along(reinterpret_cast<const T*>(p[0]),
                                         reinterpret_cast<const int64_t*>(p[1]),
-                                        reinterpret_cast<T*>(p[2]), n, a.size);
+                                        reinterpret_cast<T*>(p[2]), n, a.size, a.wrap);
                 for (int64_t i = 0; i < n; ++i) {
                     const int64_t raw = *reinterpret_cast<const int64_t*>(p[1] + i * si);
                     const int64_t k = raw + (raw < 0 ? a.size : 0);
@@ -137,6 +145,11 @@ dl_status gather(const dl_gather_args* args) {
         });
         return bad ? DL_BAD_INDEX : DL_OK;
     });
+}
+
+template <class T, int op>
+void scatter_along(T* x, const int64_t* index, const T* other, int64_t n) {
+    for (int64_t i = 0; i < n; ++i) x[index[i]] = combine<op>(x[index[i]], other[i]);
 }
 
 // One block of n columns of a scatter, in order along every column. `fill` writes the neutral
@@ -150,10 +163,16 @@ __attribute__((noinline)) void scatter_columns(const dl_gather_args& a, char* co
                              along ? a.stride[2] : r.strides[2][0]};
     const int64_t jump[3] = {along ? r.strides[0][0] : 0, along ? r.strides[1][0] : a.stride[1],
                              along ? r.strides[2][0] : a.stride[2]};
+    const bool plain = !fill && !a.wrap && along_contiguous<T>(a, step[0], step[1], step[2]);
     for (int64_t u = 0; u < outer; ++u) {
         char* x = p[0] + u * jump[0];
         const char* index = p[1] + u * jump[1];
         const char* other = p[2] + u * jump[2];
+        if (plain) {
+            scatter_along<T, op>(reinterpret_cast<T*>(x), reinterpret_cast<const int64_t*>(index),
+                                 reinterpret_cast<const T*>(other), inner);
+            continue;
+        }
         for (int64_t v = 0; v < inner; ++v) {
             const int64_t raw = *reinterpret_cast<const int64_t*>(index + v * step[1]);
             const int64_t i = raw + (raw < 0 ? a.size : 0);
@@ -241,17 +260,22 @@ void copy_run(const char* x, char* out, int64_t n, int64_t sx, int64_t so) {
     if (n == 1) {
         *reinterpret_cast<T*>(out) = *reinterpret_cast<const T*>(x);
     } else if (sx == sizeof(T) && so == sizeof(T)) {
-        memcpy(out, x, size_t(n) * sizeof(T));
+        copy_bytes(out, x, n * int64_t(sizeof(T)));
     } else {
         for (int64_t i = 0; i < n; ++i)
             *reinterpret_cast<T*>(out + i * so) = *reinterpret_cast<const T*>(x + i * sx);
     }
 }
 
+constexpr int64_t kAhead = 8;           // positions
+constexpr int64_t kMostFetched = 1024;  // bytes of a slice
+
 // Places [begin, end) of rows x positions.
 template <class T>
 __attribute__((noinline)) void get_range(const dl_advanced_args& a, const SliceCut& cut,
                                          const int64_t* offsets, int64_t begin, int64_t end) {
+    const bool dense = cut.run_stride[0] == int64_t(sizeof(T));
+    const int64_t fetched = dense ? at_most(cut.run * int64_t(sizeof(T)), kMostFetched) : 0;
     while (begin < end) {
         const int64_t row = begin / a.n, first = begin % a.n;
         const int64_t last = at_most(a.n, first + end - begin);
@@ -262,9 +286,14 @@ __attribute__((noinline)) void get_range(const dl_advanced_args& a, const SliceC
             for (int64_t p = first; p < last; ++p)
                 reinterpret_cast<T*>(to)[p] = *reinterpret_cast<const T*>(from + offsets[p]);
         else
-            for (int64_t p = first; p < last; ++p)
+            for (int64_t p = first; p < last; ++p) {
+                // Slices that lie anywhere are beyond what the processor foresees.
+                if (p + kAhead < last)
+                    for (int64_t b = 0; b < fetched; b += 64)
+                        __builtin_prefetch(from + offsets[p + kAhead] + b);
                 copy_run<T>(from + offsets[p], to + p * a.other_stride, cut.run, cut.run_stride[0],
                             cut.run_stride[1]);
+            }
         begin += last - first;
     }
 }
@@ -534,6 +563,9 @@ const dl_index_table* index_table() {
         .runs = nullptr,  // the plain ones are as fast as it gets
         .argsort_rows = nullptr,
         .triangle = triangle,
+        .concat = concat,
+        .pad = pad,
+        .pad_backward = pad_backward,
     };
     return &table;
 }

@@ -329,6 +329,73 @@ dl_status triangle(const dl_triangle_args* args) {
     });
 }
 
+dl_status concat(const dl_concat_args* args) {
+    const dl_concat_args& a = *args;
+    int64_t pitch = 0;
+    for (int k = 0; k < a.n; ++k) pitch += a.run[k];
+    return by_width(a.dtype, [&](auto tag) {
+        typedef typename decltype(tag)::type T;
+        T* y = static_cast<T*>(a.y);
+        for (int k = 0; k < a.n; y += a.run[k++])
+            for (int64_t i = 0; i < a.rows * a.run[k]; ++i)
+                y[i / a.run[k] * pitch + i % a.run[k]] = static_cast<const T*>(a.x[k])[i];
+        return DL_OK;
+    });
+}
+
+// f(place in y, place in x or -1) for all places of y.
+template <class F>
+void for_padded(const dl_pad_args& a, const F& f) {
+    int64_t total = 1;
+    for (int d = 0; d < a.ndim; ++d) total *= a.out[d];
+    for (int64_t i = 0; i < total; ++i) {
+        int64_t rest = i, stride = 1, place = 0;
+        for (int d = 0; d < a.ndim; ++d) {
+            const int64_t n = a.in[d];
+            int64_t p = rest % a.out[d] - a.before[d];
+            rest /= a.out[d];
+            const bool outside = p < 0 || p >= n;
+            if (outside && a.mode == DL_PAD_REFLECT) p = p < 0 ? -p : 2 * (n - 1) - p;
+            if (outside && a.mode == DL_PAD_REPLICATE) p = p < 0 ? 0 : n - 1;
+            if (outside && a.mode == DL_PAD_CIRCULAR) p = p < 0 ? p + n : p - n;
+            if (place >= 0) place = outside && a.mode == DL_PAD_CONSTANT ? -1 : place + p * stride;
+            stride *= n;
+        }
+        f(i, place);
+    }
+}
+
+dl_status pad(const dl_pad_args* args) {
+    const dl_pad_args& a = *args;
+    return by_width(a.dtype, [&](auto tag) {
+        typedef typename decltype(tag)::type T;
+        T value;
+        memcpy(&value, &a.value, sizeof value);
+        for_padded(a, [&](int64_t i, int64_t from) {
+            static_cast<T*>(a.y)[i] = from < 0 ? value : static_cast<const T*>(a.x)[from];
+        });
+        return DL_OK;
+    });
+}
+
+template <class T>
+dl_status pad_gradient(const dl_pad_args& a) {
+    int64_t total = 1;
+    for (int d = 0; d < a.ndim; ++d) total *= a.in[d];
+    for (int64_t i = 0; i < total; ++i) static_cast<T*>(a.x)[i] = 0;
+    for_padded(a, [&](int64_t i, int64_t from) {
+        static_cast<T*>(a.x)[from] += static_cast<const T*>(a.y)[i];
+    });
+    return DL_OK;
+}
+
+dl_status pad_backward(const dl_pad_args* a) {
+    if (a->mode == DL_PAD_CONSTANT) return DL_UNSUPPORTED;
+    if (a->dtype == DL_F32) return pad_gradient<float>(*a);
+    if (a->dtype == DL_F64) return pad_gradient<double>(*a);
+    return DL_UNSUPPORTED;
+}
+
 }  // namespace
 
 const dl_index_table* index_table() {
@@ -349,6 +416,9 @@ const dl_index_table* index_table() {
         .runs = runs,
         .argsort_rows = argsort_rows,
         .triangle = triangle,
+        .concat = concat,
+        .pad = pad,
+        .pad_backward = pad_backward,
     };
     return &table;
 }
