@@ -396,13 +396,14 @@ double wino_seconds(const dl_conv& p) {
 }
 
 // The largest error, as a share of the largest result, in units of that of plain summation:
-// measured on normally distributed data (docs/numerics.md).
+// measured on normally distributed data (docs/numerics.md), F(5x5, 2x2) where products are rounded
+// before they are added.
 template <class S>
 double wino_error(const dl_conv& p, dl_conv_pass pass) {
     constexpr int A = S::A0 > S::A1 ? S::A0 : S::A1;
     constexpr bool square = S::A0 == S::A1;
     static_assert(square || A == 6);
-    const double factor = !square ? 3 : A == 4 ? 1.2 : A == 8 ? 24 : (S::R0 == 2 ? 5 : 4);
+    const double factor = !square ? 3 : A == 4 ? 1.2 : A == 8 ? 24 : (S::R0 == 2 ? 6 : 4);
     return conv_sum_error(p, pass) * factor;
 }
 
