@@ -192,6 +192,8 @@ double masked_seconds(const dl_conv& p, bool backward) {
     if (moved || together) cycles += c.inputs / c.repeats / in * __builtin_fmax(8.0, 0.3 * in);
     if (!dense) cycles += c.groups * c.rows * c.grid_rows * __builtin_fmax(10.0, 0.6 * out);
     if (dense && together) cycles += c.groups * c.rows * c.positions() * 0.4;
+    // As for `direct`: each channel is another page, read again for each block of filters.
+    if (sliding_pointwise(p)) cycles *= 1.6;
     return c.repeats * cycles / kConvHertz + conv_traffic(p) / 8;
 }
 
