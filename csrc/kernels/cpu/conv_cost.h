@@ -1,6 +1,6 @@
 // What a convolution costs and how exact it is: the model behind the choice of an algorithm.
 //
-// A row of conv.cpp predicts its time on one thread from the shape and the instruction set alone:
+// A row of an algorithm list predicts its time on one thread from the shape and the instruction set alone:
 // never from the number of threads, so that the choice, and with it the bits, does not depend on
 // it. The constants are fitted to measurements (docs/kernels.md tells how); what matters is which
 // of two algorithms comes out lower, not the figure itself.
@@ -23,6 +23,7 @@ DL_INLINE double conv_peak(const dl_conv& p) {
 }
 constexpr double kConvBandwidth = 20e9;  // bytes a core moves in a second, beyond its caches
 constexpr double kConvCycle = 0.25e-9;   // seconds
+constexpr double kConvHertz = 3.7e9;     // cycles in a second under full load
 
 DL_INLINE double conv_element(const dl_conv& p) { return p.dtype == DL_F64 ? 8 : 4; }
 DL_INLINE double conv_eps(const dl_conv& p) { return p.dtype == DL_F64 ? 0x1p-53 : 0x1p-24; }

@@ -403,4 +403,8 @@ dl_status weight_depthwise(const dl_conv& p, const Sliding<T>& s) {
     return failed ? DL_OUT_OF_MEMORY : DL_OK;
 }
 
+inline bool weight_depthwise_applies(const dl_conv& p) {
+    return p.groups == p.c && p.groups > 1 && p.stride[2] <= kMaxPhases && conv_volume(p.in) > 0;
+}
+
 }  // namespace

@@ -56,8 +56,8 @@ struct Patches {
     struct Memory {
         T *patches, *inputs;
         PatchPiece<T>* pieces;
-        int64_t whole, all;   // pieces that are whole vectors come first
-        int64_t listed_rows;  // of the band that the pieces are for
+        int64_t whole = 0, all = 0;  // pieces that are whole vectors come first
+        int64_t listed_rows = 0;     // of the band that the pieces are for
     };
     bool allocate(int slot, Memory* m) const {
         const size_t patches =

@@ -194,4 +194,9 @@ DL_INLINE int64_t sliding_place(const Sliding<T>& s, int64_t slab, int64_t row) 
            s.out_base[2];
 }
 
+// Rows are split by stride, unless the kernel is one column wide.
+inline bool is_direct(const dl_conv& p) {
+    return (p.stride[2] <= kMaxPhases || p.kernel[2] == 1) && conv_volume(p.in) > 0;
+}
+
 }  // namespace

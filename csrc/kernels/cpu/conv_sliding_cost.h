@@ -9,8 +9,6 @@
 
 namespace {
 
-constexpr double kConvHertz = 3.7e9;
-
 // A sliding product as the model sees it; the residues of a gradient of the input are taken to be
 // equal.
 struct SlidingCost {
@@ -56,7 +54,7 @@ constexpr double kConvPorts = DL_VEC_BYTES > 16 ? 2 : 1;
 
 DL_INLINE double ceil_div(double a, double b) { return __builtin_ceil(a / b); }
 
-double broadcast_seconds(const dl_conv& p, bool backward) {
+inline double broadcast_seconds(const dl_conv& p, bool backward) {
     const SlidingCost c = sliding_cost(p, backward);
     const bool flat = sliding_pointwise(p);
     const int64_t most = DL_GEMM_MR;
@@ -83,7 +81,7 @@ double broadcast_seconds(const dl_conv& p, bool backward) {
 
 // A kernel of size 1, stride 1: whole planes are packed, which takes twice as long as at best when
 // other work contends for L3.
-double sliding_gemm_flat_seconds(const dl_conv& p, const SlidingCost& c) {
+inline double sliding_gemm_flat_seconds(const dl_conv& p, const SlidingCost& c) {
     const double tile = 2 * double(c.lanes), vectors = ceil_div(c.positions(), double(c.lanes));
     const double step = __builtin_fmax(2 * ceil_div(c.rows, 2) / kConvPorts, 4) * vectors;
     const bool whole = conv_volume(p.out) % int64_t(tile) == 0;  // tiles of one image each
@@ -91,7 +89,7 @@ double sliding_gemm_flat_seconds(const dl_conv& p, const SlidingCost& c) {
     cycles += c.weights() * 0.9 + c.groups * c.rows * c.positions() * (whole ? 0.15 : 0.3);
     return cycles * (p.groups > 1 ? 1.6 : 1) / kConvHertz;
 }
-double sliding_gemm_seconds(const dl_conv& p, bool backward) {
+inline double sliding_gemm_seconds(const dl_conv& p, bool backward) {
     const SlidingCost c = sliding_cost(p, backward);
     if (sliding_pointwise(p)) return sliding_gemm_flat_seconds(p, c);
     const double lanes = double(c.lanes), tile = 2 * lanes;
@@ -109,7 +107,7 @@ double sliding_gemm_seconds(const dl_conv& p, bool backward) {
     return c.repeats * cycles / kConvHertz + conv_traffic(p) / 4;
 }
 
-double pointwise_seconds(const dl_conv& p, bool backward) {
+inline double pointwise_seconds(const dl_conv& p, bool backward) {
     const SlidingCost c = sliding_cost(p, backward);
     const double most = PointTile<float>::R, wide = PointTile<float>::V;
     const double vectors = ceil_div(double(conv_volume(p.out)), double(c.lanes));
@@ -121,7 +119,7 @@ double pointwise_seconds(const dl_conv& p, bool backward) {
     return cycles / kConvHertz + conv_traffic(p) / 12;
 }
 
-double direct_seconds(const dl_conv& p, bool backward) {
+inline double direct_seconds(const dl_conv& p, bool backward) {
     const SlidingCost c = sliding_cost(p, backward);
     const double vectors = c.grid_rows * ceil_div(double(c.width), double(c.lanes));
     // Cycles of a step for each vector of a whole block of filters, and of fewer.
@@ -146,7 +144,7 @@ double direct_seconds(const dl_conv& p, bool backward) {
     return c.repeats * cycles / kConvHertz + conv_traffic(p) / (blocks > 0 ? 6 : 4);
 }
 
-double patches_seconds(const dl_conv& p) {
+inline double patches_seconds(const dl_conv& p) {
     const SlidingCost c = sliding_cost(p, false);
     const double vectors =
         double(p.n) * double(p.out[0]) * ceil_div(double(p.out[1] * p.out[2]), double(c.lanes));
@@ -161,7 +159,7 @@ double patches_seconds(const dl_conv& p) {
     return cycles / kConvHertz + conv_traffic(p) / 8;
 }
 
-double masked_seconds(const dl_conv& p, bool backward) {
+inline double masked_seconds(const dl_conv& p, bool backward) {
     const SlidingCost c = sliding_cost(p, backward);
     // Positions are counted along rows of inputs or results, whichever are longer.
     bool moved = false, dense = true;  // rows of input are copied; results lie as they are counted
@@ -198,7 +196,7 @@ double masked_seconds(const dl_conv& p, bool backward) {
 }
 
 template <double (*seconds)(const dl_conv&, bool), bool backward>
-double sliding_seconds(const dl_conv& p) {
+inline double sliding_seconds(const dl_conv& p) {
     return seconds(p, backward);
 }
 
