@@ -24,6 +24,7 @@ DL_INLINE double conv_peak(const dl_conv& p) {
 constexpr double kConvBandwidth = 20e9;  // bytes a core moves in a second, beyond its caches
 constexpr double kConvCycle = 0.25e-9;   // seconds
 constexpr double kConvHertz = 3.7e9;     // cycles in a second under full load
+constexpr double kConvL2 = 1 << 20;      // bytes
 
 DL_INLINE double conv_element(const dl_conv& p) { return p.dtype == DL_F64 ? 8 : 4; }
 DL_INLINE double conv_eps(const dl_conv& p) { return p.dtype == DL_F64 ? 0x1p-53 : 0x1p-24; }
@@ -82,7 +83,7 @@ inline double weight_gemm_flat_seconds(const dl_conv& p) {
     const double rows = __builtin_fmax(4, 2 * __builtin_ceil(double(p.k / p.groups) / 2));
     const double columns = __builtin_ceil(double(p.c / p.groups) / lanes) * lanes;
     const double copies = (rows + columns) * steps * 0.5 + rows * columns * 0.05;
-    return groups * (rows * columns * steps * 1.05 / conv_peak(p) + copies * kConvCycle) +
+    return groups * (rows * columns * steps * 1.1 / conv_peak(p) + copies * kConvCycle) +
            conv_traffic(p) / 50;
 }
 // Else: products, patches and transposition of the result.
@@ -93,8 +94,8 @@ inline double weight_gemm_seconds(const dl_conv& p) {
     const double columns = double(p.c / p.groups * conv_volume(p.kernel));
     const double padded = __builtin_ceil(columns / tile) * tile;
     const double products = (rows < 4 ? 4 : rows) * padded * steps / (0.9 * conv_peak(p));
-    const double copies = padded * steps * 0.2 + rows * columns * 0.6;
-    const double stores = rows * padded * conv_element(p) / DL_VEC_BYTES * 12;
+    const double copies = padded * steps * 0.2 + rows * columns * 0.35;
+    const double stores = rows * padded * conv_element(p) / DL_VEC_BYTES * 8;
     // Channels are put last four at a time, what is left of them one by one, for each block of columns.
     const double odd = conv_x_size(p) / double(p.c) * double(p.c / p.groups % 4);
     const double turns = conv_volume(p.kernel) > 1 ? odd * __builtin_ceil(columns / 256) * 1.5 : 0;
@@ -111,7 +112,7 @@ inline double weight_pointwise_seconds(const dl_conv& p) {
     const double step = __builtin_fmax(sums / (DL_VEC_BYTES > 16 ? 2 : 1), 4);
     const double stretch = double(point_stretch(conv_volume(p.out)));
     const double stretches = __builtin_ceil(double(p.n) * plane / stretch);
-    const double cycles = tiles * (steps * step * 1.12 + stretches * 3.5 * sums);
+    const double cycles = tiles * (steps * step * 1.16 + stretches * 3.5 * sums);
     return double(p.groups) * cycles / 3.7e9 + conv_traffic(p) / 15;
 }
 // Without patches: filters as lanes, a few channels at a time. store: cycles to put an element of dw
@@ -131,16 +132,23 @@ inline double weight_rows_cost(const dl_conv& p, double store) {
                                        __builtin_fmax(4.0, (channels + 2 * vectors) / 2));
     const double runs = cgroups * slivers * taps * rows * conv_inside(p);
     const double few = in < 6 ? 1.5 : 1;  // little to do for each load
+    // dy is laid out anew, which takes longer where an image of it does not stay in L2.
+    const double image = filters * double(conv_volume(p.out)) * conv_element(p);
+    const double far = flat ? 1.8 * __builtin_fmax(0.0, 1 - kConvL2 / image) : 0;
     const double cycles = runs * (length * step * 1.03 + 8) * few +
-                          slivers * width * rows * length * 0.5 + in * taps * filters * store;
+                          slivers * width * rows * length * (0.5 + far) +
+                          in * taps * filters * store;
     // dy is read again for each group of channels, which costs most when no cache holds it.
     const double dy = flat ? 0 : conv_y_size(p) * conv_element(p);
     const double again = cgroups * dy * (1 / 600e9 + (dy > 16e6 ? 1 / 40e9 : 0));
     return double(p.groups) * cycles * kConvCycle + again + conv_traffic(p) / 4;
 }
 inline double weight_rows_seconds(const dl_conv& p) { return weight_rows_cost(p, 0.7); }
+// Turned, planes of x longer than a page are laid out more slowly than those of dy.
 inline double weight_rows_turned_seconds(const dl_conv& p) {
-    return weight_rows_cost(weight_turned(p), 0.2);
+    const bool pages = double(conv_volume(p.in)) * conv_element(p) > 8192;
+    return weight_rows_cost(weight_turned(p), 0.2) +
+           (pages ? 1.2 * conv_x_size(p) * kConvCycle : 0);
 }
 // A vector of sums per tap, and its reduction in the end.
 inline double weight_depthwise_seconds(const dl_conv& p) {

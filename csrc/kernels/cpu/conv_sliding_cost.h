@@ -21,14 +21,26 @@ struct SlidingCost {
     bool straight;         // the steps of a filter follow each other in the weights
     int64_t lanes;
 
+    double element;  // bytes
+
     double positions() const { return grid_rows * double(width); }
     double steps() const { return channels * taps; }
     double weights() const { return groups * rows * steps(); }
+    // Seconds for lines that come from beyond L2 where nothing requests them ahead. Inputs: each
+    // channel lies on another page, and all of them do not fit, so that `passes` over blocks of filters
+    // find them gone. Weights: they do not fit, and are read `times` times.
+    double far_inputs(double passes) const {
+        const bool fit = inputs / n * element <= kConvL2;
+        return fit ? 0 : inputs * element / 64 * __builtin_fmin(passes * 0.7e-9, 5.5e-9);
+    }
+    double far_weights(double times, double line) const {
+        return weights() * element <= kConvL2 / 2 ? 0 : weights() * element / 64 * times * line;
+    }
 };
 
 SlidingCost sliding_cost(const dl_conv& p, bool backward) {
     SlidingCost c;
-    c.n = double(p.n), c.groups = double(p.groups);
+    c.n = double(p.n), c.groups = double(p.groups), c.element = conv_element(p);
     c.lanes = DL_VEC_BYTES / (p.dtype == DL_F64 ? 8 : 4);
     const double k = double(p.k / p.groups), in = double(p.c / p.groups);
     const int64_t residues[3] = {gemm_min(p.stride[0], p.in[0]), gemm_min(p.stride[1], p.in[1]),
@@ -52,6 +64,9 @@ DL_INLINE bool sliding_pointwise(const dl_conv& p) {
 // Loops of register tiles: two products a cycle, one where there is no fused instruction.
 constexpr double kConvPorts = DL_VEC_BYTES > 16 ? 2 : 1;
 
+// Packing weights or inputs for all threads, and their meeting after it.
+constexpr double kConvPacked = 8e-6;
+
 DL_INLINE double ceil_div(double a, double b) { return __builtin_ceil(a / b); }
 
 inline double broadcast_seconds(const dl_conv& p, bool backward) {
@@ -67,27 +82,31 @@ inline double broadcast_seconds(const dl_conv& p, bool backward) {
                                                         __builtin_fmax(2.0, (positions + 6) / 4));
     const double pairs = vectors / 2;
     double cycles =
-        rows * tiles * c.groups * pairs * (c.steps() * step * (flat ? 1.05 : 0.96) + 60);
+        rows * tiles * c.groups * pairs * (c.steps() * step * (flat ? 0.98 : 0.96) + 60);
     // The results are turned around, and scattered when they lie apart.
     cycles += rows * tiles * c.groups * vectors *
-              (100 + (c.out_mul == 2  ? 40
-                      : c.out_mul > 2 ? 18 * positions
+              (100 + (c.out_mul == 2  ? 200
+                      : c.out_mul > 2 ? 30 * positions
                                       : 0));
-    cycles += c.weights() * (c.straight ? 0.5 : c.taps == 1 ? 0.3 : 0.8);
+    cycles += c.weights() * (c.straight ? 0.5 : c.taps == 1 ? 2 : 0.8);
     if (!flat) cycles += c.inputs * (c.taps == 1 || c.mul == 1 ? 0.4 : c.mul > 4 ? 3 : 0.7);
-    if (p.groups > 1 && c.mul > 1) cycles *= 2.2;  // measured on ResNeXt: short sums, split rows
-    return c.repeats * cycles / kConvHertz + conv_traffic(p) / 4;
+    // Split rows are taken one by one, each with all weights.
+    const double far = c.far_inputs(2.6 * pairs) * (flat ? 1 : 0) +
+                       c.far_weights(c.mul > 1 ? c.grid_rows : c.n, flat ? 0.4e-9 : 1.1e-9);
+    // Groups: each begins anew, with rows of results and inputs that lie apart.
+    const double apart = p.groups > 1 ? c.n * c.groups * 0.3e-6 + conv_traffic(p) : 0;
+    return c.repeats * (cycles / kConvHertz + far) + apart + kConvPacked +
+           conv_traffic(p) / (flat ? 10 : 4);
 }
 
-// A kernel of size 1, stride 1: whole planes are packed, which takes twice as long as at best when
-// other work contends for L3.
+// A kernel of size 1, stride 1: whole planes are packed.
 inline double sliding_gemm_flat_seconds(const dl_conv& p, const SlidingCost& c) {
     const double tile = 2 * double(c.lanes), vectors = ceil_div(c.positions(), double(c.lanes));
     const double step = __builtin_fmax(2 * ceil_div(c.rows, 2) / kConvPorts, 4) * vectors;
     const bool whole = conv_volume(p.out) % int64_t(tile) == 0;  // tiles of one image each
-    double cycles = c.groups * c.steps() * (step * 1.02 + c.positions() * 0.9);
-    cycles += c.weights() * 0.9 + c.groups * c.rows * c.positions() * (whole ? 0.15 : 0.3);
-    return cycles * (p.groups > 1 ? 1.6 : 1) / kConvHertz;
+    double cycles = c.groups * c.steps() * (step * 1.0 + c.positions() * 0.37);
+    cycles += c.weights() * 1.1 + c.groups * c.rows * c.positions() * (whole ? 0.02 : 0.04);
+    return cycles * (p.groups > 1 ? 1.6 : 1) / kConvHertz + kConvPacked + conv_traffic(p) / 20;
 }
 inline double sliding_gemm_seconds(const dl_conv& p, bool backward) {
     const SlidingCost c = sliding_cost(p, backward);
@@ -97,14 +116,14 @@ inline double sliding_gemm_seconds(const dl_conv& p, bool backward) {
     const double rows = 2 * ceil_div(c.rows, 2);
     // Few rows in a tile: latency.
     const double step = __builtin_fmax(rows / kConvPorts, 4) * vectors;
-    double cycles = c.groups * c.steps() * step * 0.91;
-    cycles += c.groups * c.steps() * c.positions() * (c.mul > 4 ? 4 : c.mul > 1 ? 0.6 : 0.4);
-    cycles += c.weights() * (c.straight || c.taps == 1 ? 0.5 : 2.5);
+    double cycles = c.groups * c.steps() * step * 0.99;
+    cycles += c.groups * c.steps() * c.positions() * (c.mul > 4 ? 4 : c.mul > 1 ? 0.7 : 0.5);
+    cycles += c.weights() * (c.straight || c.taps == 1 ? 1.8 : 2.7);
     // Tiles that go round the end of a row or plane are scattered.
     const bool whole = c.out_mul == 1 && c.width % int64_t(tile) == 0;
-    cycles += c.groups * c.rows * c.positions() * (c.out_mul > 1 ? 1.0 : whole ? 0.1 : 0.3);
+    cycles += c.groups * c.rows * c.positions() * (c.out_mul > 1 ? 1.2 : whole ? 0.2 : 0.7);
     if (p.groups > 1) cycles *= 1.6;  // rarely whole tiles
-    return c.repeats * cycles / kConvHertz + conv_traffic(p) / 4;
+    return c.repeats * cycles / kConvHertz + kConvPacked + conv_traffic(p) / 4;
 }
 
 inline double pointwise_seconds(const dl_conv& p, bool backward) {
@@ -114,9 +133,9 @@ inline double pointwise_seconds(const dl_conv& p, bool backward) {
     const double tiles = ceil_div(vectors, wide), groups = ceil_div(c.rows, most);
     // Cycles of a step of a tile: products, their latency, loads.
     const double step = __builtin_fmax(c.rows / groups * vectors / tiles / kConvPorts, 4);
-    double cycles = c.n * c.groups * tiles * groups * (c.steps() * step * 1.04 + 20);
+    double cycles = c.n * c.groups * tiles * groups * (c.steps() * step * 1.0 + 50);
     cycles += c.weights() * 1.1;
-    return cycles / kConvHertz + conv_traffic(p) / 12;
+    return cycles / kConvHertz + conv_traffic(p) / 40;
 }
 
 inline double direct_seconds(const dl_conv& p, bool backward) {
@@ -128,20 +147,20 @@ inline double direct_seconds(const dl_conv& p, bool backward) {
     const double blocks = __builtin_floor(c.rows / kDirectFilters);
     const double rest = c.rows - kDirectFilters * blocks;
     const double step = blocks * whole + fewer[int(rest)];
-    double cycles = c.groups * vectors * (c.steps() * step + c.rows - rest + 5 * rest);
+    double cycles = c.groups * vectors * (c.steps() * step * 1.06 + c.rows - rest + 5 * rest);
     if (c.out_mul > 1) cycles += c.groups * c.rows * c.positions() * 1.2;
     cycles += c.weights() * 1.5 + c.inputs * 0.25;
     // Inputs that do not fit into L1 come too slowly where they serve few filters.
     const double reach = c.channels * double(p.kernel[1]) * double(c.width * c.mul) * c.lanes;
     if (reach > 40e3 * 4 && blocks == 0) cycles *= 1.45;
-    // Pointwise: each channel is another page, and not requested ahead. Groups (measured on ResNeXt and
-    // RegNet): rows filled and split for few filters, each group apart.
-    if (sliding_pointwise(p))
-        cycles *= 1.6;
-    else if (p.groups > 1)
-        cycles *= c.mul > 1 ? 2.6 : 1.35;
+    const bool flat = sliding_pointwise(p);
+    if (flat) cycles *= 1.1;  // nothing is requested ahead
+    // Groups: weights are laid out for few rows, and rows filled and split for few filters.
+    if (p.groups > 1) cycles = cycles * 0.8 + c.n * c.groups * 1800 + c.inputs * 1.1;
     if (c.steps() > 512 && c.mul > 4) cycles *= 1.1;  // long steps through rows split many times
-    return c.repeats * cycles / kConvHertz + conv_traffic(p) / (blocks > 0 ? 6 : 4);
+    const double far = (flat ? c.far_inputs(blocks) : 0) + c.far_weights(c.grid_rows, 1.3e-9);
+    return c.repeats * (cycles / kConvHertz + far) + kConvPacked +
+           conv_traffic(p) / (blocks > 0 ? 6 : 4);
 }
 
 inline double patches_seconds(const dl_conv& p) {
@@ -152,11 +171,12 @@ inline double patches_seconds(const dl_conv& p) {
     // Cycles of a step of a vector: products, at least as long as one takes; the patch.
     const double step = __builtin_fmax(rows / kConvPorts, 2) + 1.8;
     double cycles = c.groups * vectors * (c.steps() * step + rows * 1.5);
-    cycles += c.weights() * 0.5 + c.inputs * 0.3;
+    cycles += c.weights() * 1.2 + c.inputs * (c.mul > 1 && c.taps > 1 ? 3 : 0.3);
     // A patch serves the filters of its group alone: laying it out weighs more with few of them.
     if (p.groups > 1) cycles *= 2.7;
-    if (sliding_pointwise(p)) cycles *= 1.5;  // there is nothing to lay out
-    return cycles / kConvHertz + conv_traffic(p) / 8;
+    const bool flat = sliding_pointwise(p);  // there is nothing to lay out
+    const double far = (flat ? c.far_inputs(rows / 4) : 0) + c.far_weights(c.n, 0.8e-9);
+    return cycles * (flat ? 1.15 : 1) / kConvHertz + far + kConvPacked + conv_traffic(p) / 8;
 }
 
 inline double masked_seconds(const dl_conv& p, bool backward) {
@@ -182,17 +202,26 @@ inline double masked_seconds(const dl_conv& p, bool backward) {
     // Cycles of a step of a tile: products, their latency, loads, of which most cross a line.
     const double step = __builtin_fmax(filters * wide / kConvPorts,
                                        __builtin_fmax(4.0, (filters + 2 * wide + 2) / 2));
+    // Groups have short sums and weights laid out for few rows; single taps are taken up at once.
+    const bool grouped = p.groups > 1, flat = sliding_pointwise(p);
+    const double begin = grouped ? 5 : flat ? 0.5 : 1.5;  // cycles for a tap or filter of a tile
     double cycles = c.n * c.groups * blocks * tiles *
-                    (c.steps() * step * 0.97 + 40 + (c.taps + filters) * wide * 1.5);
-    cycles += c.weights() * 1.5;
+                    (c.steps() * step *
+                         (grouped ? 0.75
+                          : flat  ? 1.05
+                                  : 0.97) +
+                     40 + (c.taps + filters) * wide * begin);
+    cycles += grouped ? c.weights() * 2 + c.n * c.groups * blocks * 600 : c.weights() * 5;
     // Rows of inputs are copied, rows of results put in place.
     const double in = double(backward ? p.out[2] : p.in[2]), out = double(c.width);
     if (moved || together) cycles += c.inputs / c.repeats / in * __builtin_fmax(8.0, 0.3 * in);
-    if (!dense) cycles += c.groups * c.rows * c.grid_rows * __builtin_fmax(10.0, 0.6 * out);
+    if (!dense)
+        cycles +=
+            c.groups * c.rows * c.grid_rows * __builtin_fmax(10.0, (grouped ? 0.3 : 1.2) * out);
     if (dense && together) cycles += c.groups * c.rows * c.positions() * 0.4;
-    // As for `direct`: each channel is another page, read again for each block of filters.
-    if (sliding_pointwise(p)) cycles *= 1.6;
-    return c.repeats * cycles / kConvHertz + conv_traffic(p) / 8;
+    const double far = (grouped ? 0 : c.far_inputs(blocks)) + c.repeats * c.far_weights(c.n, 3e-9);
+    return c.repeats * cycles / kConvHertz + far + kConvPacked / 2 +
+           conv_traffic(p) / (flat ? 20 : 8);
 }
 
 template <double (*seconds)(const dl_conv&, bool), bool backward>

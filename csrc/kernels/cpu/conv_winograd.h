@@ -290,7 +290,7 @@ dl_status Wino<T, S>::run() const {
     }
     const int64_t own = p_size(stretch) + u_chunk + stage_size();
     const int64_t tasks = s.groups * stretches();
-    if (threads == 1 || tasks >= 2 * threads) {
+    if (tasks % threads == 0 || tasks >= 2 * threads) {
         parallel_for(tasks, 1, [&](int64_t begin, int64_t end) {
             T* v = memory(v_size() + own, 0);
             if (!v) return;
@@ -378,9 +378,9 @@ double wino_seconds(const dl_conv& p) {
     const double cb = double(w.blocks_v) * (backward ? share : 1);
     const double kb = double(gemm_div_up(w.size.rows, W::N));
     const double filters = !w.makes_filters_once() ? double(w.stretches()) : 1;
-    const double rows_share = w.block >= 8 ? 0.9 : 0.15 + 0.1 * double(w.block);
+    const double rows_share = w.block >= 8 ? 0.85 : 0.14 + 0.095 * double(w.block);
     const double products = points * padded * cb * kb * n * n / (conv_peak<float>() * rows_share);
-    const double input = !backward && p.stride[2] == 2 ? 15 : 6;
+    const double input = p.stride[2] == 1 ? 9 : backward ? 15 : 25;
     const double output = backward && p.stride[2] == 2 ? 10 : 4;
     const double transforms =
         points * kConvCycle *
@@ -388,11 +388,21 @@ double wino_seconds(const dl_conv& p) {
     // V that L2 does not hold comes from L3 for each chunk of rows.
     const double v = tiles * points * cb * n * sizeof(float);
     const double again =
-        v / tiles * double(w.stretch) > (640 << 10) ? v * double(1 + w.chunks_k) / 120e9 : 0;
+        v / tiles * double(w.stretch) > (640 << 10) ? v * double(1 + w.chunks_k) / 40e9 : 0;
+    // Tiles next to each other in a row are transformed together; beginning such a run takes time.
+    const double columns = double(w.grid.tx), run = columns < 16 ? columns : 16;
+    const double runs = tiles / run * n * (5 * S::A0 * cb + 2 * S::M0 * kb) * kConvCycle;
+    // Transformed filters are written; all weights are read for each window of theirs.
+    const double u = points * cb * kb * n * n;
+    const double made = filters *
+                        (u + double(w.size.parts) * conv_w_size(p) / double(w.size.groups)) *
+                        sizeof(float) / 90e9;
     const double calls = points * double(w.stretches() * w.blocks(w.stretch) * w.chunks_k) *
                          double(w.chunks_c()) * 25 * kConvCycle;
-    return double(residues * w.size.groups) * (products + transforms + again + calls) +
-           conv_traffic(p) / 2;
+    // Threads meet after the filters and after each of the first tiles.
+    return double(residues * w.size.groups) *
+               (products + transforms + again + runs + made + calls) +
+           10e-6 + conv_traffic(p) / 2.5;
 }
 
 // The largest error, as a share of the largest result, in units of that of plain summation:
