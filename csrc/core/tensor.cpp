@@ -249,6 +249,9 @@ bool has_overlap(const Tensor& x) {
     return false;
 }
 
-std::string describe(const Tensor& x) { return x.defined() ? cat(x.dtype(), x.shape()) : "None"; }
+std::ostream& operator<<(std::ostream& out, const Description& d) {
+    return d.of.defined() ? out << d.of.dtype() << d.of.shape() : out << "None";
+}
+Description::operator std::string() const { return cat(*this); }
 
 }  // namespace deeplite

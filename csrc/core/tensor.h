@@ -4,6 +4,7 @@
 #include <iosfwd>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "core/dims.h"
@@ -98,6 +99,13 @@ void store_int(void* p, DType t, int64_t v);
 bool has_overlap(const Tensor& x);
 bool is_dense(const Tensor& x);  // contiguous in some order of its dimensions
 
-std::string describe(const Tensor& x);  // "float32[2, 3]" for messages; "None" when undefined
+// "float32[2, 3]" for messages; "None" when undefined. Written out only where a message is: checks on
+// every call may name what they would say.
+struct Description {
+    const Tensor& of;
+    operator std::string() const;
+};
+std::ostream& operator<<(std::ostream& out, const Description& d);
+inline Description describe(const Tensor& x) { return {x}; }
 
 }  // namespace deeplite

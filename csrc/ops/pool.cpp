@@ -71,7 +71,7 @@ void set_channels(dl_pool& p, const Dims& x, MemoryFormat format) {
 
 // The description is only written out when there is something to say.
 void check_pool(dl_status status, const char* op, const Tensor& x) {
-    if (status != DL_OK) check_status(status, x.device(), op, describe(x));
+    if (status != DL_OK) check_status(status, x.device(), op, std::string(describe(x)));
 }
 
 void run_pool(const char* op, const Tensor& x, dl_pool_fn dl_pool_table::* entry,
