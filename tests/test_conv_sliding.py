@@ -20,6 +20,7 @@ ALGORITHMS = (
     "pointwise",
     "rows",
     "rows_turned",
+    "turned",
     "windows",
 )
 Case = tuple[tuple[int, ...], tuple[int, ...], list[int], list[int], list[int], int]
@@ -38,8 +39,19 @@ def pointwise_case(rng: np.random.Generator) -> Case:
     return x, w, [1] * rank, [0] * rank, [int(rng.integers(1, 3))] * rank, groups
 
 
+def turned_case(rng: np.random.Generator) -> Case:
+    """Kernels of size 1 with strides, planes of any size, sums in one block of channels or several."""
+    x, w, stride, padding, dilation, _ = pointwise_case(rng)
+    channels, filters = int(rng.choice([w[1], 700])), int(rng.integers(1, 100))
+    x, w = (x[0], channels, *(max(1, n - 4) for n in x[2:])), (filters, channels, *w[2:])
+    stride = [int(v) for v in rng.choice([1, 1, 2, 3], len(stride))]
+    return x, w, stride, padding, dilation, 1
+
+
 def random_case(rng: np.random.Generator, name: str) -> Case:
     """Sizes of x and w, stride, padding, dilation, groups; depthwise: in two dimensions."""
+    if name == "turned":
+        return turned_case(rng)
     if name in ("pointwise", "rows_turned"):
         return pointwise_case(rng)
     depthwise, atrous = name == "depthwise", name == "atrous"
@@ -123,7 +135,7 @@ def test_agrees_with_the_loops_on_random_shapes(name: str, which: str, isa: str)
             assert np.abs(got - exact).max() <= bound * max(1e-30, np.abs(exact).max()), case
             ran += 1
     applies = name != "depthwise" or isa in ("avx2", "avx512")
-    forwards = ("broadcast", "direct")
+    forwards = ("broadcast", "direct", "turned")
     applies = applies and (which != "backward_weight" or name not in forwards)
     applies = applies and (which != "backward_input" or name != "patches")
     applies = applies and (which == "backward_input" or name != "fold")
@@ -201,11 +213,7 @@ LATE: list[Case] = [
 ]
 
 
-@pytest.mark.parametrize("which", PASSES)
-@pytest.mark.parametrize("case", LATE)
-def test_many_channels(case: Case, which: str) -> None:
-    """Products of many channels, however the work is shared out: right, and the same bits."""
-    name = "rows" if which == "backward_weight" and case[1][2:] != (1, 1) else "implicit_gemm"
+def is_right_for_any_threads(case: Case, which: str, name: str) -> None:
     exact = run(case, which, "reference", "float64", bias=True)
     before = dl.get_num_threads()
     try:
@@ -218,6 +226,29 @@ def test_many_channels(case: Case, which: str) -> None:
     assert results[0] is not None and exact is not None
     assert np.abs(results[0] - exact).max() <= 5e-6 * np.abs(exact).max()
     assert all(np.array_equal(results[0], r) for r in results[1:])
+
+
+@pytest.mark.parametrize("which", PASSES)
+@pytest.mark.parametrize("case", LATE)
+def test_many_channels(case: Case, which: str) -> None:
+    """Products of many channels, however the work is shared out: right, and the same bits."""
+    name = "rows" if which == "backward_weight" and case[1][2:] != (1, 1) else "implicit_gemm"
+    is_right_for_any_threads(case, which, name)
+
+
+# Few pixels and many blocks of channels, images and rows that end inside of a tile, many pixels.
+TURNED: list[Case] = [
+    ((8, 600, 7, 7), (150, 600, 1, 1), [1, 1], [0, 0], [1, 1], 1),
+    ((3, 40, 13, 13), (1030, 40, 1, 1), [1, 1], [0, 0], [1, 1], 1),
+    ((2, 600, 28, 27), (70, 600, 1, 1), [2, 2], [0, 0], [1, 1], 1),
+    ((2, 70, 6, 9, 8), (190, 70, 1, 1, 1), [2, 1, 3], [0, 0, 0], [1, 1, 1], 1),
+]
+
+
+@pytest.mark.parametrize("which", PASSES[:2])
+@pytest.mark.parametrize("case", TURNED)
+def test_pixels_in_rows(case: Case, which: str) -> None:
+    is_right_for_any_threads(case, which, "turned")
 
 
 # Groups of a few channels: planes in place, split, cut into bands and stretches, images that share
@@ -261,7 +292,9 @@ def test_grouped_layers_are_not_packed() -> None:
         assert conv.explain(x, w, 2, 1, 1, 8, which=which)[0].name == "masked"
 
 
-@pytest.mark.parametrize("name", ("broadcast", "direct", "fold", "implicit_gemm", "masked"))
+@pytest.mark.parametrize(
+    "name", ("broadcast", "direct", "fold", "implicit_gemm", "masked", "turned")
+)
 def test_gaps_between_strides_are_zero(name: str) -> None:
     """A window smaller than the stride leaves inputs that nothing depends on."""
     x, w = dl.ones(1, 4, 9, 9), dl.ones(5, 4, 1, 1)
@@ -281,6 +314,7 @@ def test_nothing_is_read_beyond_the_tensors() -> None:
         ((1, 3, 17, 17), (20, 3, 1, 1), 1, "broadcast"),
         ((1, 3, 17, 17), (20, 3, 1, 1), 1, "pointwise"),
         ((1, 3, 17, 17), (20, 3, 1, 1), 1, "implicit_gemm"),
+        ((1, 3, 17, 17), (20, 3, 1, 1), 1, "turned"),
         ((1, 3, 17, 17), (20, 3, 3, 3), 1, "implicit_gemm"),
         ((1, 8, 17, 17), (8, 4, 3, 3), 2, "masked"),
         ((1, 8, 7, 7), (8, 4, 3, 3), 2, "masked"),

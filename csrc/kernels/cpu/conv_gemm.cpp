@@ -4,6 +4,7 @@
 #include "kernels/cpu/conv_patches.h"
 #include "kernels/cpu/conv_pointwise.h"
 #include "kernels/cpu/conv_sliding_cost.h"
+#include "kernels/cpu/conv_turned.h"
 
 namespace deeplite::cpu::DL_ISA {
 namespace {
@@ -15,12 +16,16 @@ constexpr Algorithm kForward[] = {
      forward<double, sliding_patches>, true},
     {"implicit_gemm", always, sliding_seconds<sliding_gemm_seconds, false>, conv_sum_error,
      forward<float, sliding_gemm>, forward<double, sliding_gemm>, true},
+    {"turned", turned_applies, sliding_seconds<turned_seconds, false>, conv_sum_error,
+     forward<float, turned_gemm>, forward<double, turned_gemm>, true},
 };
 constexpr Algorithm kBackwardInput[] = {
     {"pointwise", pointwise_applies, sliding_seconds<pointwise_seconds, true>, conv_sum_error,
      pointwise_backward_input<float>, pointwise_backward_input<double>},
     {"implicit_gemm", always, sliding_seconds<sliding_gemm_seconds, true>, conv_sum_error,
      backward_input<float, sliding_gemm>, backward_input<double, sliding_gemm>},
+    {"turned", turned_applies, sliding_seconds<turned_seconds, true>, conv_sum_error,
+     backward_input<float, turned_gemm>, backward_input<double, turned_gemm>},
 };
 
 }  // namespace

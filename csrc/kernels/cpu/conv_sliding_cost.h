@@ -6,6 +6,7 @@
 #include "kernels/cpu/conv_direct.h"
 #include "kernels/cpu/conv_masked.h"
 #include "kernels/cpu/conv_pointwise.h"
+#include "kernels/cpu/conv_turned.h"
 
 namespace {
 
@@ -136,6 +137,21 @@ inline double pointwise_seconds(const dl_conv& p, bool backward) {
     double cycles = c.n * c.groups * tiles * groups * (c.steps() * step * 1.0 + 50);
     cycles += c.weights() * 1.1;
     return cycles / kConvHertz + conv_traffic(p) / 40;
+}
+
+// Pixels in the rows of a tile: whatever their number, none is lost, but results are turned back.
+inline double turned_seconds(const dl_conv& p, bool backward) {
+    const SlidingCost c = sliding_cost(p, backward);
+    const double vectors = ceil_div(c.rows, double(c.lanes)), steps = c.steps() * c.repeats;
+    const double pixels = 2 * ceil_div(c.positions(), 2);
+    double cycles = steps * pixels * (vectors / kConvPorts * 0.92 + (c.mul > 1 ? 0.8 : 0.35));
+    cycles += c.weights() * c.repeats * 0.5;
+    // Turned while they are in L1; sums of several blocks of channels come from L2.
+    const double blocks =
+        ceil_div(steps, double(turned_kc<float>(int64_t(pixels), int64_t(steps))));
+    cycles +=
+        pixels * c.rows * (0.55 + (blocks > 1 ? 0.15 * blocks : 0) + (c.out_mul > 1 ? 1.5 : 0));
+    return cycles / kConvHertz + (c.mul > 1 || c.out_mul > 1 ? conv_traffic(p) / 4 : 0);
 }
 
 inline double direct_seconds(const dl_conv& p, bool backward) {

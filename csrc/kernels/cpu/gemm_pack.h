@@ -168,12 +168,13 @@ DL_INLINE int64_t packed_size(int64_t wn, int64_t k) {
     return gemm_round_up(wn, W) * k;
 }
 
-// Packs rows (columns) [w0, w0 + wn) over the whole sum into data (packed_size elements, 64-byte
-// aligned). w0 must be a multiple of W.
+// Packs rows (columns) [w0, w0 + wn) over the whole sum, kc steps at a time, into data (packed_size
+// elements, 64-byte aligned). w0 must be a multiple of W.
 template <class T, int W, class P>
-Prepacked<T, W> pack_all(T* data, const P& pack, int64_t w0, int64_t wn, int64_t k, int threads) {
+Prepacked<T, W> pack_all(T* data, const P& pack, int64_t w0, int64_t wn, int64_t k, int threads,
+                         int64_t kc) {
     const Prepacked<T, W> out{data, w0, gemm_round_up(wn, W)};
-    const int64_t kc = gemm_kc<T>(k), blocks = gemm_div_up(k, kc), slivers = out.w_padded / W;
+    const int64_t blocks = gemm_div_up(k, kc), slivers = out.w_padded / W;
     auto body = [&](int64_t begin, int64_t end) {
         for (int64_t s = begin; s < end; ++s) {
             const int64_t k0 = s / slivers * kc, kn = gemm_min(kc, k - k0), w = s % slivers * W;
@@ -185,6 +186,10 @@ Prepacked<T, W> pack_all(T* data, const P& pack, int64_t w0, int64_t wn, int64_t
     else
         body(0, blocks * slivers);
     return out;
+}
+template <class T, int W, class P>
+Prepacked<T, W> pack_all(T* data, const P& pack, int64_t w0, int64_t wn, int64_t k, int threads) {
+    return pack_all<T, W>(data, pack, w0, wn, k, threads, gemm_kc<T>(k));
 }
 
 }  // namespace
