@@ -151,7 +151,7 @@ inline double turned_seconds(const dl_conv& p, bool backward) {
         ceil_div(steps, double(turned_kc<float>(int64_t(pixels), int64_t(steps))));
     cycles +=
         pixels * c.rows * (0.55 + (blocks > 1 ? 0.15 * blocks : 0) + (c.out_mul > 1 ? 1.5 : 0));
-    return cycles / kConvHertz + (c.mul > 1 || c.out_mul > 1 ? conv_traffic(p) / 4 : 0);
+    return cycles / kConvHertz + conv_traffic(p) / 5;
 }
 
 inline double direct_seconds(const dl_conv& p, bool backward) {
