@@ -11,6 +11,33 @@ dl_status gemm_bf16(const dl_gemm_args& g);  // gemm_bf16.cpp
 
 namespace {
 
+// Whether columns leave so much of the last tile's lanes empty (49 of 64) that the product is better
+// written the other way round, though C is not: for sums long enough to turn it afterwards.
+template <class T>
+bool better_turned(const SmallProblem<T>& p) {
+    const auto tiles = [](int64_t rows, int64_t columns) {
+        return gemm_round_up(rows, 2) * gemm_round_up(columns, Vec<T>::N);
+    };
+    return p.k >= 2 * GemmTile<T>::KC && 8 * tiles(p.m, p.n) > 9 * tiles(p.n, p.m);
+}
+template <class T>
+bool multiply_turned(SmallProblem<T> p, int threads) {
+    gemm_transpose(p);
+    T* sums = static_cast<T*>(dl_scratch(size_t(p.m * p.n) * sizeof(T), 3));
+    if (!sums) return false;
+    const bool done =
+        gemm_packed<T>(p.m, p.n, p.k, PackStridedA<T>{p.a, p.a_rs, p.a_ks},
+                       PackStridedB<T>{p.b, p.b_cs, p.b_ks}, GemmOut<T>{sums, p.n, 1}, threads);
+    const auto finish = [&](int64_t begin, int64_t end) {
+        gemm_store_rows(p.out, sums, p.n, begin, end);
+    };
+    if (threads > 1)
+        parallel_for(p.m, gemm_div_up(16384, p.n), finish);
+    else
+        finish(0, p.m);
+    return done;
+}
+
 // One float matrix product.
 template <class T>
 bool multiply(SmallProblem<T> p, int threads) {
@@ -26,6 +53,7 @@ bool multiply(SmallProblem<T> p, int threads) {
     const SmallPath path = small_path(p);
     if (path != kSmallNone) return gemm_small(path, p, threads);
     if (p.out.cs != 1 && p.out.rs == 1) gemm_transpose(p);
+    if (better_turned(p)) return multiply_turned(p, threads);
     return gemm_packed<T>(p.m, p.n, p.k, PackStridedA<T>{p.a, p.a_rs, p.a_ks},
                           PackStridedB<T>{p.b, p.b_cs, p.b_ks}, p.out, threads);
 }

@@ -58,11 +58,16 @@ void gemm_micro(int64_t kc, const T* a, const T* b, int64_t ldb, T* c, int64_t l
     for (int i = 0; i < R; ++i)
 #pragma GCC unroll 4
         for (int v = 0; v < V; ++v) acc[i][v] = vec{};
+    // The slivers that follow are asked into L2: they may come from L3, which is slow to answer when other
+    // cores use it too, and nothing else looks across the end of a sliver.
+    const int64_t next_a = kc * MR, next_b = kc * ldb;
     const auto step = [&]() __attribute__((always_inline)) {
         vec bv[V];
+        __builtin_prefetch(a + next_a, 0, 2);
 #pragma GCC unroll 4
         for (int v = 0; v < V; ++v) {
             __builtin_prefetch(b + 8 * ldb + v * N);
+            __builtin_prefetch(b + next_b + v * N, 0, 2);
             bv[v] = vload(b + v * N);
         }
 #pragma GCC unroll 16
@@ -150,10 +155,10 @@ bool gemm_rect(const PA& pack_a, const PB& pack_b, const GemmOut<T>& out, const 
     const int64_t mc = PA::prepacked
                            ? r.i1 - r.i0
                            : gemm_min(gemm_resident<T>(Tile::MC, Tile::MR, r.kc), r.i1 - r.i0);
-    // B alone stays in L2 when A comes packed; else it streams past A's block.
-    const int64_t nc = gemm_min(
-        PA::prepacked && !PB::prepacked ? gemm_resident<T>(Tile::NB, Tile::NR, r.kc) : Tile::NC,
-        r.j1 - r.j0);
+    // B alone stays in L2 when A comes packed or is next to nothing; else it streams past A's block.
+    const bool alone = (PA::prepacked || r.i1 - r.i0 <= 4 * Tile::MR) && !PB::prepacked;
+    const int64_t nc =
+        gemm_min(alone ? gemm_resident<T>(Tile::NB, Tile::NR, r.kc) : Tile::NC, r.j1 - r.j0);
     T *abuf = nullptr, *bbuf = nullptr;
     if (!PA::prepacked)
         abuf =
@@ -273,21 +278,20 @@ bool gemm_tall(int64_t m, int64_t n, int64_t k, const PA& pack_a, const PB& pack
     }
 }
 
-// Parts into which the sum is cut for a small C: a function of the shape alone.
+// Parts into which the sum is cut for a small C, an even number: a function of the shape alone.
 template <class T>
 DL_INLINE int64_t gemm_split(int64_t m, int64_t n, int64_t k) {
     typedef GemmTile<T> Tile;
     const int64_t tiles = gemm_div_up(m, Tile::MC) * gemm_div_up(n, Tile::NB);
     const int64_t blocks = gemm_div_up(k, gemm_kc<T>(k));
-    return tiles <= 2 && blocks >= 8 ? gemm_min(16, blocks / 4) : 1;
+    return tiles <= 2 && blocks >= 8 ? gemm_min(16, gemm_round_up(blocks / 4, 2)) : 1;
 }
 
 // Small C, long sum: each task sums a part of k into its own matrix; these are added in order.
 template <class T, class PA, class PB>
 bool gemm_split_k(int64_t m, int64_t n, int64_t k, const PA& pack_a, const PB& pack_b,
                   const GemmOut<T>& out, int64_t parts, int threads) {
-    const int64_t kc = gemm_kc<T>(k), step = gemm_div_up(gemm_div_up(k, kc), parts) * kc;
-    parts = gemm_div_up(k, step);
+    const int64_t kc = gemm_kc<T>(k), blocks = gemm_div_up(k, kc);
     T* sums = static_cast<T*>(dl_scratch(size_t(parts * m * n) * sizeof(T), 2));
     if (!sums) return false;
     int failed = 0;
@@ -295,20 +299,25 @@ bool gemm_split_k(int64_t m, int64_t n, int64_t k, const PA& pack_a, const PB& p
         for (int64_t p = begin; p < end; ++p) {
             GemmOut<T> part{sums + p * m * n, n, 1};
             part.micros = out.micros, part.narrow_micros = out.narrow_micros;
-            const GemmRect<T> r{0, m, 0, n, p * step, gemm_min(k, (p + 1) * step), kc};
+            const int64_t from = blocks * p / parts * kc, to = blocks * (p + 1) / parts * kc;
+            const GemmRect<T> r{0, m, 0, n, from, gemm_min(k, to), kc};
             if (!gemm_rect(pack_a, pack_b, part, r)) __atomic_store_n(&failed, 1, __ATOMIC_RELAXED);
         }
+    };
+    auto finish = [&](int64_t begin, int64_t end) {  // rows
+        for (int64_t p = 1; p < parts; ++p)
+            for (int64_t e = begin * n; e < end * n; ++e) sums[e] += sums[p * m * n + e];
+        gemm_store_rows(out, sums, n, begin, end);
     };
     if (threads > 1)
         parallel_for(parts, 1, body);
     else
         body(0, parts);
     if (failed) return false;
-    for (int64_t p = 1; p < parts; ++p)
-        for (int64_t e = 0; e < m * n; ++e) sums[e] += sums[p * m * n + e];
-    constexpr int NR = GemmTile<T>::NR;
-    for (int64_t j = 0; j < n; j += NR)
-        gemm_store_tile(out, sums + j, n, 0, j, m, gemm_min(NR, n - j), true, true);
+    if (threads > 1)
+        parallel_for(m, gemm_div_up(32768, parts * n), finish);
+    else
+        finish(0, m);
     return true;
 }
 

@@ -95,4 +95,13 @@ void gemm_store_tile(const GemmOut<T>& o, const T* t, int64_t ld, int64_t i0, in
         }
 }
 
+// Rows [begin, end) of a whole product t [.., n].
+template <class T>
+void gemm_store_rows(const GemmOut<T>& o, const T* t, int64_t n, int64_t begin, int64_t end) {
+    constexpr int64_t NR = GemmTile<T>::NR;
+    for (int64_t j = 0; j < n; j += NR)
+        gemm_store_tile(o, t + begin * n + j, n, begin, j, end - begin, gemm_min(NR, n - j), true,
+                        true);
+}
+
 }  // namespace
