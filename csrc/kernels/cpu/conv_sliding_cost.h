@@ -150,8 +150,9 @@ inline double turned_seconds(const dl_conv& p, bool backward) {
     const double blocks =
         ceil_div(steps, double(turned_kc<float>(int64_t(pixels), int64_t(steps))));
     cycles +=
-        pixels * c.rows * (0.55 + (blocks > 1 ? 0.15 * blocks : 0) + (c.out_mul > 1 ? 1.5 : 0));
-    return cycles / kConvHertz + conv_traffic(p) / 5;
+        pixels * c.rows * (0.35 + (blocks > 1 ? 0.15 * blocks : 0) + (c.out_mul > 1 ? 1.5 : 0));
+    const bool apart = c.mul > 1 || c.out_mul > 1;  // more lines than are used
+    return cycles / kConvHertz + kConvPacked + conv_traffic(p) * (apart ? 0.5 : 0.2);
 }
 
 inline double direct_seconds(const dl_conv& p, bool backward) {
