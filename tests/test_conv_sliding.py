@@ -40,7 +40,7 @@ def pointwise_case(rng: np.random.Generator) -> Case:
 
 
 def turned_case(rng: np.random.Generator) -> Case:
-    """Kernels of size 1 with strides, planes of any size, sums in one block of channels or several."""
+    """Kernels of size 1 with strides, planes of any size, one block of channels or several."""
     x, w, stride, padding, dilation, _ = pointwise_case(rng)
     channels, filters = int(rng.choice([w[1], 700])), int(rng.integers(1, 100))
     x, w = (x[0], channels, *(max(1, n - 4) for n in x[2:])), (filters, channels, *w[2:])
