@@ -6,9 +6,21 @@
 namespace deeplite::cpu::DL_ISA {
 namespace {
 
-double seconds_depthwise(const dl_conv& p) {
-    return conv_macs(p) / (0.6 * conv_peak(p)) + conv_traffic(p) / 8;
+// Vectors of results, about two products a cycle; planes, begun one by one; rows split by stride.
+double depthwise_cost(const dl_conv& p, double product) {
+    const double lanes = DL_VEC_BYTES / conv_element(p), planes = double(p.n * p.k);
+    const double rows = double(p.out[0] * p.out[1]), width = double(p.out[2]);
+    // Short rows share vectors.
+    const double vectors = width > lanes / 2 ? rows * __builtin_ceil(width / lanes)
+                                             : __builtin_ceil(rows * width / lanes) * 1.2;
+    const double split = p.stride[2] > 1 ? 1.3 * double(conv_volume(p.in)) / lanes : 0;
+    const double products = vectors * double(conv_volume(p.kernel)) * (DL_VEC_BYTES > 16 ? 1 : 2);
+    const double cycles = products * product + split + 12;
+    return planes * cycles / kConvHertz + 12e-6 + conv_traffic(p) / 8;
 }
+double seconds_depthwise(const dl_conv& p) { return depthwise_cost(p, 0.52); }
+double seconds_depthwise_weight(const dl_conv& p) { return depthwise_cost(p, 0.9); }
+
 constexpr Algorithm kForward[] = {
     {"depthwise", is_depthwise_window, seconds_depthwise, conv_sum_error,
      depthwise_planes<float, DepthwisePass::kForward>,
@@ -20,8 +32,8 @@ constexpr Algorithm kBackwardInput[] = {
      depthwise_planes<double, DepthwisePass::kBackwardInput>},
 };
 constexpr Algorithm kBackwardWeight[] = {
-    {"depthwise", is_depthwise_window, seconds_depthwise, conv_sum_error, depthwise_weight<float>,
-     depthwise_weight<double>},
+    {"depthwise", is_depthwise_window, seconds_depthwise_weight, conv_sum_error,
+     depthwise_weight<float>, depthwise_weight<double>},
 };
 
 }  // namespace

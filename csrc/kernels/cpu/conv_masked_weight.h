@@ -256,8 +256,8 @@ inline double masked_weight_seconds(const dl_conv& p) {
     const double tiles = __builtin_ceil(rows / MaskedDots<float>::A) *
                          __builtin_ceil(in / MaskedDots<float>::B) * double(conv_volume(p.kernel));
     const double sums = rows * in * double(conv_volume(p.kernel)) / tiles;  // of a tile
-    const double step =
-        __builtin_fmax(sums / (DL_VEC_BYTES > 16 ? 2 : 1), 4) * (is_pointwise(p) ? 1.35 : 1.2);
+    const double step = __builtin_fmax(sums / (DL_VEC_BYTES > 16 ? 2 : 1), 4) *
+                        (is_pointwise(p) || in < 4 ? 1.4 : 1.2);
     const double images = __builtin_fmin(double(p.n), __builtin_ceil(64 / vectors));
     const double stretches = __builtin_ceil(double(p.n) / images) * __builtin_ceil(vectors / 64);
     double cycles = tiles * (double(p.n) * (vectors * step + 4) + stretches * 70);

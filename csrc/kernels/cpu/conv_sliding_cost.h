@@ -35,7 +35,7 @@ struct SlidingCost {
         return fit ? 0 : inputs * element / 64 * __builtin_fmin(passes * 0.7e-9, 5.5e-9);
     }
     double far_weights(double times, double line) const {
-        return weights() * element <= kConvL2 / 2 ? 0 : weights() * element / 64 * times * line;
+        return weights() * element <= kConvL2 / 4 ? 0 : weights() * element / 64 * times * line;
     }
 };
 
@@ -89,7 +89,10 @@ inline double broadcast_seconds(const dl_conv& p, bool backward) {
               (100 + (c.out_mul == 2  ? 200
                       : c.out_mul > 2 ? 30 * positions
                                       : 0));
-    cycles += c.weights() * (c.straight ? 0.5 : c.taps == 1 ? 2 : 0.8);
+    cycles += c.weights() * (c.straight                          ? 0.5
+                             : c.taps > 1                        ? 0.8
+                             : c.weights() * c.element > kConvL2 ? 2
+                                                                 : 0.6);
     if (!flat) cycles += c.inputs * (c.taps == 1 || c.mul == 1 ? 0.4 : c.mul > 4 ? 3 : 0.7);
     // Split rows are taken one by one, each with all weights.
     const double far = c.far_inputs(2.6 * pairs) * (flat ? 1 : 0) +
@@ -106,7 +109,8 @@ inline double sliding_gemm_flat_seconds(const dl_conv& p, const SlidingCost& c) 
     const double step = __builtin_fmax(2 * ceil_div(c.rows, 2) / kConvPorts, 4) * vectors;
     const bool whole = conv_volume(p.out) % int64_t(tile) == 0;  // tiles of one image each
     double cycles = c.groups * c.steps() * (step * 1.0 + c.positions() * 0.37);
-    cycles += c.weights() * 1.1 + c.groups * c.rows * c.positions() * (whole ? 0.02 : 0.04);
+    cycles += c.weights() * (c.straight ? 1.1 : 2);
+    cycles += c.groups * c.rows * c.positions() * (whole ? 0.02 : 0.04);
     return cycles * (p.groups > 1 ? 1.6 : 1) / kConvHertz + kConvPacked + conv_traffic(p) / 20;
 }
 inline double sliding_gemm_seconds(const dl_conv& p, bool backward) {
@@ -173,7 +177,8 @@ inline double direct_seconds(const dl_conv& p, bool backward) {
     const bool flat = sliding_pointwise(p);
     if (flat) cycles *= 1.1;  // nothing is requested ahead
     // Groups: weights are laid out for few rows, and rows filled and split for few filters.
-    if (p.groups > 1) cycles = cycles * 0.8 + c.n * c.groups * 1800 + c.inputs * 1.1;
+    if (p.groups > 1)
+        cycles = cycles * 0.8 + c.n * c.weights() * 3.1 + c.inputs * (c.mul > 1 ? 1.1 : 0.4);
     if (c.steps() > 512 && c.mul > 4) cycles *= 1.1;  // long steps through rows split many times
     const double far = (flat ? c.far_inputs(blocks) : 0) + c.far_weights(c.grid_rows, 1.3e-9);
     return c.repeats * (cycles / kConvHertz + far) + kConvPacked +
@@ -227,8 +232,8 @@ inline double masked_seconds(const dl_conv& p, bool backward) {
                          (grouped ? 0.75
                           : flat  ? 1.05
                                   : 0.97) +
-                     40 + (c.taps + filters) * wide * begin);
-    cycles += grouped ? c.weights() * 2 + c.n * c.groups * blocks * 600 : c.weights() * 5;
+                     (grouped ? 120 : 40) + (c.taps + filters) * wide * begin);
+    cycles += c.weights() * (grouped ? 2 + c.n : 5);
     // Rows of inputs are copied, rows of results put in place.
     const double in = double(backward ? p.out[2] : p.in[2]), out = double(c.width);
     if (moved || together) cycles += c.inputs / c.repeats / in * __builtin_fmax(8.0, 0.3 * in);

@@ -213,7 +213,7 @@ double weight_patches_seconds(const dl_conv& p) {
     // Rows of dy that do not begin with a line of the cache are loaded in two parts each.
     const double loads = conv_volume(p.out) % int64_t(lanes) == 0 ? 1.2 : 1.45;
     double cycles = rows * steps * vectors * (loads + 2.5 / panel) / ports + 3 * steps * vectors;
-    cycles += conv_x_size(p) / groups * (conv_volume(p.stride) > 1 ? 2 : 0.3) + rows * steps * 8;
+    cycles += conv_x_size(p) / groups * (conv_volume(p.stride) > 1 ? 1 : 0.3) + rows * steps * 8;
     return groups * cycles * kConvCycle + conv_traffic(p) / 3;
 }
 
