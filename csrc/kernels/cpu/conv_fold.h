@@ -203,7 +203,7 @@ double fold_seconds(const dl_conv& p) {
     const double columns = channels * double(conv_volume(p.kernel));
     const double runs = channels * double(p.kernel[0] * p.kernel[1]);
     double cycles = positions * __builtin_ceil(columns / lanes) * (filters / ports * 1.15 + 2);
-    cycles += positions * runs * (2.2 + double(p.kernel[2]) / lanes);
+    cycles += positions * runs * (3 + double(p.kernel[2]) / lanes);
     cycles += positions * filters * 0.4 + columns * filters * 0.3;
     if (is_pointwise(p)) cycles *= 1.06;  // nothing is folded, and one image makes few tasks
     return double(p.groups) * cycles * kConvCycle + 10e-6 + conv_traffic(p) / 4;

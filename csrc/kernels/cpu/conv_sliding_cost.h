@@ -111,7 +111,7 @@ inline double sliding_gemm_flat_seconds(const dl_conv& p, const SlidingCost& c) 
     double cycles = c.groups * c.steps() * (step * 1.0 + c.positions() * 0.37);
     cycles += c.weights() * (c.straight ? 1.1 : 2);
     cycles += c.groups * c.rows * c.positions() * (whole ? 0.02 : 0.04);
-    return cycles * (p.groups > 1 ? 1.6 : 1) / kConvHertz + kConvPacked + conv_traffic(p) / 20;
+    return cycles * (p.groups > 1 ? 1.6 : 1) / kConvHertz + kConvPacked + conv_traffic(p) / 10;
 }
 inline double sliding_gemm_seconds(const dl_conv& p, bool backward) {
     const SlidingCost c = sliding_cost(p, backward);
@@ -180,6 +180,7 @@ inline double direct_seconds(const dl_conv& p, bool backward) {
     if (p.groups > 1)
         cycles = cycles * 0.8 + c.n * c.weights() * 3.1 + c.inputs * (c.mul > 1 ? 1.1 : 0.4);
     if (c.steps() > 512 && c.mul > 4) cycles *= 1.1;  // long steps through rows split many times
+    if (p.kernel[0] > 1) cycles *= 3;                 // measured on R3D-18: rows of several slices
     const double far = (flat ? c.far_inputs(blocks) : 0) + c.far_weights(c.grid_rows, 1.3e-9);
     return c.repeats * (cycles / kConvHertz + far) + kConvPacked +
            conv_traffic(p) / (blocks > 0 ? 6 : 4);

@@ -380,7 +380,7 @@ double wino_seconds(const dl_conv& p) {
     const double filters = !w.makes_filters_once() ? double(w.stretches()) : 1;
     const double rows_share = w.block >= 8 ? 0.85 : 0.14 + 0.095 * double(w.block);
     const double products = points * padded * cb * kb * n * n / (conv_peak<float>() * rows_share);
-    const double input = p.stride[2] == 1 ? 9 : backward || S::R0 == 2 ? 15 : 25;
+    const double input = p.stride[2] == 1 ? 9 : !backward && S::R0 == 2 ? 15 : 25;
     const double output = backward && p.stride[2] == 2 ? 10 : 4;
     const double transforms =
         points * kConvCycle *
