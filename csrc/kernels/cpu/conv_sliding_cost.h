@@ -180,7 +180,8 @@ inline double direct_seconds(const dl_conv& p, bool backward) {
     if (p.groups > 1)
         cycles = cycles * 0.8 + c.n * c.weights() * 3.1 + c.inputs * (c.mul > 1 ? 1.1 : 0.4);
     if (c.steps() > 512 && c.mul > 4) cycles *= 1.1;  // long steps through rows split many times
-    if (p.kernel[0] > 1) cycles *= 3;                 // measured on R3D-18: rows of several slices
+    // Measured on R3D-18's first layer: rows of all taps and a block's weights do not fit L1 together.
+    if (!backward && c.channels < 8 && c.steps() > 400 && c.mul == 1) cycles *= 3;
     const double far = (flat ? c.far_inputs(blocks) : 0) + c.far_weights(c.grid_rows, 1.3e-9);
     return c.repeats * (cycles / kConvHertz + far) + kConvPacked +
            conv_traffic(p) / (blocks > 0 ? 6 : 4);
