@@ -155,7 +155,9 @@ inline double turned_seconds(const dl_conv& p, bool backward) {
         ceil_div(steps, double(turned_kc<float>(int64_t(pixels), int64_t(steps))));
     cycles +=
         pixels * c.rows * (0.35 + (blocks > 1 ? 0.15 * blocks : 0) + (c.out_mul > 1 ? 1.5 : 0));
-    const bool apart = c.mul > 1 || c.out_mul > 1;  // more lines than are used
+    // More lines than are used, or channels that lie pages apart.
+    const double plane = c.inputs / (c.n * c.groups * c.channels);
+    const bool apart = c.mul > 1 || c.out_mul > 1 || plane >= 512;
     return cycles / kConvHertz + kConvPacked + conv_traffic(p) * (apart ? 0.5 : 0.2);
 }
 

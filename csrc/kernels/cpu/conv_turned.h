@@ -1,6 +1,6 @@
 // Convolutions with kernels of size 1 as a matrix product turned round: pixels are the rows of a
 // register tile and filters its lanes, since filters mostly come in whole vectors and pixels hardly
-// ever do (7 x 7 at batch 8 fills 28 tiles of 14, but a quarter of the 13th of 32). Pixels of a block
+// ever do (7 x 7 at batch 8 fills 28 tiles of 14, but a quarter of the 13th of 32). Pixels of a task
 // are packed by the task that multiplies them, into L2, and stay there for all its filters; sums of
 // several blocks of channels stay in tiles, and only what is finished is turned back.
 #pragma once

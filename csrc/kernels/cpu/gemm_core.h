@@ -58,8 +58,8 @@ void gemm_micro(int64_t kc, const T* a, const T* b, int64_t ldb, T* c, int64_t l
     for (int i = 0; i < R; ++i)
 #pragma GCC unroll 4
         for (int v = 0; v < V; ++v) acc[i][v] = vec{};
-    // The slivers that follow are asked into L2: they may come from L3, which is slow to answer when other
-    // cores use it too, and nothing else looks across the end of a sliver.
+    // The slivers that follow are asked into L2: they may come from L3, which is slow to answer when
+    // other cores use it too, and nothing else looks across the end of a sliver.
     const int64_t next_a = kc * MR, next_b = kc * ldb;
     const auto step = [&]() __attribute__((always_inline)) {
         vec bv[V];
