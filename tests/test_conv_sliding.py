@@ -16,6 +16,8 @@ ALGORITHMS = (
     "fold",
     "implicit_gemm",
     "masked",
+    "panels",
+    "panels_turned",
     "patches",
     "pointwise",
     "rows",
@@ -52,8 +54,11 @@ def random_case(rng: np.random.Generator, name: str) -> Case:
     """Sizes of x and w, stride, padding, dilation, groups; depthwise: in two dimensions."""
     if name == "turned":
         return turned_case(rng)
-    if name in ("pointwise", "rows_turned"):
-        return pointwise_case(rng)
+    if name in ("pointwise", "rows_turned", "panels", "panels_turned"):
+        case = pointwise_case(rng)
+        if name == "panels_turned" and rng.random() < 0.4:
+            return case[0], case[1], [int(v) for v in rng.integers(1, 4, len(case[2]))], *case[3:]
+        return case
     depthwise, atrous = name == "depthwise", name == "atrous"
     rank = 2 if depthwise or atrous else int(rng.choice([1, 2, 2, 2, 3]))
     stride = [int(v) for v in rng.choice([1, 1, 2, 3, 4], rank)]
@@ -139,7 +144,7 @@ def test_agrees_with_the_loops_on_random_shapes(name: str, which: str, isa: str)
     applies = applies and (which != "backward_weight" or name not in forwards)
     applies = applies and (which != "backward_input" or name != "patches")
     applies = applies and (which == "backward_input" or name != "fold")
-    weights = name.startswith("rows") or name == "windows"
+    weights = name.startswith(("panels", "rows")) or name == "windows"
     applies = applies and (which == "backward_weight" or not weights)
     assert ran > 0 or not applies
 

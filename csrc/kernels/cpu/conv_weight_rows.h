@@ -10,7 +10,7 @@
 #pragma once
 #include "kernels/cpu/conv_sliding.h"
 #include "kernels/cpu/conv_weight_gemm.h"
-#include "kernels/cpu/lanes.h"
+#include "kernels/cpu/conv_weight_store.h"
 #include "kernels/cpu/static_size.h"
 
 namespace {
@@ -118,8 +118,7 @@ struct WeightRows {
     bool run(const WeightPart& p, int64_t tiles, T* dw, bool add) const {
         const int64_t steps = s.columns(), kc = gemm_kc<T>(steps), count = p.c1 - p.c0;
         const int64_t rows = count * s.ntaps, ld = gemm_round_up(p.f1 - p.f0, W);
-        T* sums =
-            static_cast<T*>(dl_scratch(size_t(gemm_round_up(rows, Vec<T>::N) * ld) * sizeof(T), 1));
+        T* sums = static_cast<T*>(dl_scratch(size_t(rows * ld) * sizeof(T), 1));
         const size_t most = size_t(s.ntaps * kc);
         char* memory = static_cast<char*>(
             dl_scratch(most * sizeof(WeightRun) + size_t(s.ntaps + 1) * sizeof(int64_t), 3));
@@ -143,44 +142,13 @@ struct WeightRows {
                               s.ntaps * ld, k > 0);
             }
         }
-        turned ? copy(p, sums, ld, dw, add) : store(p, sums, rows, ld, dw, add);
-        return true;
-    }
-
- private:
-    // sums [channel, tap][filter] -> dw [filter][channel, tap]
-    void store(const WeightPart& p, const T* sums, int64_t rows, int64_t ld, T* dw,
-               bool add) const {
-        constexpr int N = Vec<T>::N;
         const int64_t length = s.channels * s.ntaps, end = gemm_min(p.f1, s.rows);
-        T* to = dw + p.group * s.rows * length + p.c0 * s.ntaps;
-        for (int64_t f = p.f0; f < end; f += N)
-            for (int64_t r = 0; r < rows; r += N) {
-                typename Vec<T>::type v[N];
-#pragma GCC unroll 16
-                for (int i = 0; i < N; ++i) v[i] = vload(sums + (r + i) * ld + f - p.f0);
-                vtranspose<T>(v);
-                const int64_t n = gemm_min(N, rows - r);
-                for (int64_t i = 0; i < gemm_min(N, end - f); ++i) {
-                    T* row = to + (f + i) * length + r;
-                    if (add) v[i] += vload_n(row, n);
-                    n == N ? vstore(row, v[i]) : vstore_n(row, v[i], n);
-                }
-            }
-    }
-    // sums [channel][filter] -> dw [channel][filter]
-    void copy(const WeightPart& p, const T* sums, int64_t ld, T* dw, bool add) const {
-        constexpr int64_t N = Vec<T>::N;
-        const int64_t end = gemm_min(p.f1, s.rows);
-        for (int64_t c = p.c0; c < p.c1; ++c, sums += ld) {
-            T* row = dw + (p.group * s.channels + c) * s.rows;
-            for (int64_t f = p.f0; f < end; f += N) {
-                const int64_t n = gemm_min(N, end - f);
-                typename Vec<T>::type v = vload(sums + f - p.f0);
-                if (add) v += vload_n(row + f, n);
-                n == N ? vstore(row + f, v) : vstore_n(row + f, v, n);
-            }
-        }
+        const WeightSums<T> all{sums, ld, rows, end - p.f0, 1, 0, add};
+        if (turned)  // [channel][filter] as it is
+            all.store(dw + (p.group * s.channels + p.c0) * s.rows + p.f0, s.rows);
+        else  // [channel, tap][filter] -> [filter][channel, tap]
+            all.store_turned(dw + (p.group * s.rows + p.f0) * length + p.c0 * s.ntaps, length);
+        return true;
     }
 };
 
