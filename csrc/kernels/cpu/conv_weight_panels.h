@@ -143,9 +143,8 @@ struct PanelBlock {
 template <class T>
 struct PanelWeight {
     static constexpr int64_t N = Vec<T>::N, W = GemmTile<T>::NR, MR = GemmTile<T>::MR;
-    int64_t kPixels =
-        atoi(getenv("DWK") ? getenv("DWK") : "1024") / int64_t(sizeof(T));  // of a stretch, at most
-    static constexpr int64_t kSums = 256 << 10;                             // bytes that stay in L2
+    static constexpr int64_t kPixels = 1024 / int64_t(sizeof(T));  // of a stretch, at most
+    static constexpr int64_t kSums = 256 << 10;                    // bytes that stay in L2
     static constexpr int64_t kTasks = 16;
     int64_t n, groups, pixels;
     bool turned;  // lanes are channels, and rows filters
@@ -381,9 +380,9 @@ inline double weight_panels_cost(const dl_conv& p, bool turned) {
         tiles * vectors / v * double(p.n) * pixels / __builtin_fmin(stretch, double(p.n) * pixels);
     const double turn = (DL_VEC_BYTES == 64 ? 0.2 : 0.6) + (is_pointwise(p) ? 0 : 1.2);
     const double cycles =
-        double(p.n) * pixels * (tiles * vectors / v * step * 1.03 + planes * turn) +
+        double(p.n) * pixels * (tiles * vectors / v * step * 1.1 + planes * turn) +
         calls * (2 * r * v + 25) + rows * planes * (turned ? 1.5 : 2);
-    return groups * cycles * kConvCycle + conv_traffic(p) / 15;
+    return groups * cycles * kConvCycle + conv_traffic(p) / 8;
 }
 inline double weight_panels_seconds(const dl_conv& p) { return weight_panels_cost(p, false); }
 inline double weight_panels_turned_seconds(const dl_conv& p) { return weight_panels_cost(p, true); }
