@@ -208,8 +208,7 @@ int mode_of(const std::string& mode) {
 
 // Borders filled from the inside: reflect, replicate, circular (negative: cut off), and the gradient: each
 // place gets what stands where it was read.
-struct BorderPad {
-    static constexpr OpInfo info{.name = "pad_border"};
+struct BorderAttributes {
     Dims before, after;
     std::string mode;
     void attributes(auto& v) const {
@@ -217,18 +216,14 @@ struct BorderPad {
         v("after", after);
         v("mode", mode);
     }
+};
+struct BorderPad : BorderAttributes {
+    static constexpr OpInfo info{.name = "pad_border"};
     Tensor forward(const Tensor& x) const { return pad_raw(x, before, after, mode_of(mode), 0); }
     Grads backward(const Ctx& c, const Tensor& dy) const;
 };
-struct BorderPadGradient {
+struct BorderPadGradient : BorderAttributes {
     static constexpr OpInfo info{.name = "pad_border_gradient"};
-    Dims before, after;
-    std::string mode;
-    void attributes(auto& v) const {
-        v("before", before);
-        v("after", after);
-        v("mode", mode);
-    }
     Tensor forward(const Tensor& dy) const {
         Dims shape = dy.shape();
         for (int d = 0; d < shape.size(); ++d) shape[d] -= before[d] + after[d];
@@ -244,11 +239,11 @@ struct BorderPadGradient {
         return cast_raw(dx, dy.dtype());
     }
     Grads backward(const Ctx&, const Tensor& ddx) const {
-        return {apply(BorderPad{before, after, mode}, ddx)};
+        return {apply(BorderPad{{before, after, mode}}, ddx)};
     }
 };
 Grads BorderPad::backward(const Ctx&, const Tensor& dy) const {
-    return {apply(BorderPadGradient{before, after, mode}, dy)};
+    return {apply(BorderPadGradient{{before, after, mode}}, dy)};
 }
 
 Dims wrap_list(const Dims& dims, int ndim, const char* op) {
@@ -315,7 +310,7 @@ Tensor pad(const Tensor& x, const std::vector<int64_t>& pad, const std::string& 
         any = true;
         check_border(d, before[d], after[d], rest.shape(), mode);
     }
-    if (any) return apply(BorderPad{before, after, mode}, rest);
+    if (any) return apply(BorderPad{{before, after, mode}}, rest);
     return cuts ? rest : clone(x);
 }
 

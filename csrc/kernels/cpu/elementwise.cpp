@@ -17,6 +17,7 @@ enum Mode : unsigned char {
     kConstant,  // one element for all
     kRow,       // contiguous within each (long) row
     kRowConst,  // one element for each (long) row
+    kNumber,    // one element for all, or for each (long) row, which `fn` takes as it is
     kGather     // through a tile
 };
 
@@ -189,6 +190,7 @@ void run_chunk(Job& job, int64_t begin, int64_t end) {
                 case kConstant:
                     break;
                 case kRow:
+                case kNumber:
                     d[k] = const_cast<char*>(job.data[k]) + pos.offset(it, k);
                     break;
                 case kRowConst: {
@@ -250,7 +252,8 @@ void run_long_rows(Job& job, int64_t begin, int64_t end) {
             for (int k = 0; k < job.operands; ++k)
                 d[k] = job.mode[k] == kConstant || job.mode[k] == kRowConst
                            ? tiles[k]
-                           : const_cast<char*>(row[k]) + j * job.size[k];
+                           : const_cast<char*>(row[k]) +
+                                 (job.mode[k] == kNumber ? 0 : j * job.size[k]);
             if (!job.fn(d, m, job.params)) __atomic_store_n(&job.bad, 1, __ATOMIC_RELAXED);
         }
         i += n;
@@ -282,6 +285,14 @@ Mode mode_of(const dl_iter* it, int k, int64_t size, bool long_rows) {
     return kGather;
 }
 
+// Whether the last operand is an element that is the same along rows; then it is left where it is.
+bool take_number(Job& job) {
+    Mode& mode = job.mode[job.operands - 1];
+    if (mode != kConstant && mode != kRowConst) return false;
+    mode = kNumber;
+    return true;
+}
+
 }  // namespace
 
 void spread_operand(const dl_iter* it, int k, const double* params, char* out, int64_t n) {
@@ -294,8 +305,8 @@ void spread_operand(const dl_iter* it, int k, const double* params, char* out, i
     spread(out, p, n, element_size(it->dtype[k]));
 }
 
-dl_status run_rows(RowFn fn, const dl_iter* it, const double* params, int64_t grain,
-                   bool computes) {
+dl_status run_rows(RowFn fn, const dl_iter* it, const double* params, int64_t grain, bool computes,
+                   RowFn number) {
     int64_t total = 1;
     for (int d = 0; d < it->ndim; ++d) total *= it->shape[d];
     if (total <= 0) return DL_OK;
@@ -333,7 +344,11 @@ dl_status run_rows(RowFn fn, const dl_iter* it, const double* params, int64_t gr
                 job.mode[k] = kGather;
             }
         }
-        job.tiles |= job.convert[k] || (job.mode[k] != kLinear && job.mode[k] != kRow);
+    }
+    if (number && take_number(job)) job.fn = number;
+    for (int k = 0; k < job.operands; ++k) {
+        const Mode mode = job.mode[k];
+        job.tiles |= job.convert[k] || mode == kConstant || mode == kRowConst || mode == kGather;
     }
     bool in_place = job.long_rows || it->ndim == 1;
     for (int k = 0; k < job.operands; ++k) in_place &= !job.convert[k] && job.mode[k] != kGather;

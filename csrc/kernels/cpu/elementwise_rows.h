@@ -2,7 +2,7 @@
 // to it, and Fast::unary<Op> and its like are the table's entries.
 #pragma once
 #include "kernels/cpu/elementwise_formulas.h"
-#include "kernels/cpu/half.h"
+#include "kernels/cpu/half_rows.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/elementwise.h"
 
@@ -14,9 +14,10 @@ typedef bool (*RowFn)(char* const* operands, int64_t n, const double* params);
 // Runs `fn` over the iteration space: in place where an operand is contiguous along the inner
 // dimension, else through tiles that are gathered before and scattered after. Half operands reach `fn`
 // as float32, by way of tiles too, if `fn` computes (and does not move them as they are). `grain`:
-// elements that are worth a thread.
+// elements that are worth a thread. `number`, if there is one, is `fn` for a last operand that is a
+// single element in each row (of a call): it need not be written out to the length of the others.
 dl_status run_rows(RowFn fn, const dl_iter* it, const double* params, int64_t grain,
-                   bool computes = true);
+                   bool computes = true, RowFn number = nullptr);
 
 // Converts n elements, d[1] to d[0].
 RowFn conversion(int to, int from);
@@ -97,6 +98,31 @@ bool unary_row(char* const* d, int64_t n, const double* params) {
     return true;
 }
 
+// Halves widened and rounded in registers, where `eval` takes vectors. An op may have a shorter formula
+// (`brief`) that is exact enough for bfloat16.
+template <class Op, class H>
+bool half_row(char* const* d, int64_t n, const double* params) {
+    constexpr int64_t N = Vec<float>::N;
+    const H* x = reinterpret_cast<const H*>(d[1]);
+    H* y = reinterpret_cast<H*>(d[0]);
+    const Par<vf32> p = load_params<Op, vf32>(params);
+    const auto eval = [&](const H* from, H* to) __attribute__((always_inline)) {
+        if constexpr (kSame<H, Bf16> && requires { Op::brief(vf32{}); })
+            vstore(to, Op::brief(vload(from)));
+        else
+            vstore(to, Op::eval(vload(from), p));
+    };
+    int64_t i = 0;
+    for (; i + N <= n; i += N) eval(x + i, y + i);
+    if (i < n) {
+        H rest[N] = {};
+        memcpy(rest, x + i, size_t(n - i) * sizeof(H));
+        eval(rest, rest);
+        memcpy(y + i, rest, size_t(n - i) * sizeof(H));
+    }
+    return true;
+}
+
 template <class Op, class T>
 bool binary_row(char* const* d, int64_t n, const double* params) {
     const T *a = reinterpret_cast<const T*>(d[1]), *b = reinterpret_cast<const T*>(d[2]);
@@ -129,6 +155,17 @@ bool binary_row(char* const* d, int64_t n, const double* params) {
     return true;
 }
 
+// The second operand is one element.
+template <class Op, class T>
+bool number_row(char* const* d, int64_t n, const double* params) {
+    const T *a = reinterpret_cast<const T*>(d[1]), b = *reinterpret_cast<const T*>(d[2]);
+    Result<Op, T>* y = reinterpret_cast<Result<Op, T>*>(d[0]);
+    const Par<T> p = load_params<Op, T>(params);
+#pragma omp simd
+    for (int64_t i = 0; i < n; ++i) y[i] = Op::eval(a[i], b, p);
+    return true;
+}
+
 template <class Op, class T>
 bool ternary_row(char* const* d, int64_t n, const double* params) {
     const T *a = reinterpret_cast<const T*>(d[1]), *b = reinterpret_cast<const T*>(d[2]),
@@ -143,14 +180,29 @@ bool ternary_row(char* const* d, int64_t n, const double* params) {
 struct UnaryRows {
     template <class Op, class T>
     static constexpr RowFn row = unary_row<Op, T>;
+    template <class Op, class H>
+    static constexpr RowFn half() {
+        if constexpr (kVectors<Op, float> && !Op::test)
+            return half_row<Op, H>;
+        else
+            return nullptr;
+    }
 };
 struct BinaryRows {
     template <class Op, class T>
     static constexpr RowFn row = binary_row<Op, T>;
+    template <class Op, class H>
+    static constexpr RowFn half() {
+        return nullptr;
+    }
 };
 struct TernaryRows {
     template <class Op, class T>
     static constexpr RowFn row = ternary_row<Op, T>;
+    template <class Op, class H>
+    static constexpr RowFn half() {
+        return nullptr;
+    }
 };
 template <class Rows, class Op, class T>
 constexpr RowFn row_or_null() {
@@ -160,28 +212,41 @@ constexpr RowFn row_or_null() {
         return nullptr;
 }
 template <class Rows, class Op>
-constexpr RowFn kRows[DL_DTYPE_COUNT] = {row_or_null<Rows, Op, float>(),
-                                         row_or_null<Rows, Op, double>(),
-                                         nullptr,
-                                         nullptr,
-                                         row_or_null<Rows, Op, int64_t>(),
-                                         row_or_null<Rows, Op, int32_t>(),
-                                         row_or_null<Rows, Op, int16_t>(),
-                                         row_or_null<Rows, Op, int8_t>(),
-                                         row_or_null<Rows, Op, uint8_t>(),
-                                         row_or_null<Rows, Op, bool>()};
+constexpr RowFn kRows[DL_DTYPE_COUNT] = {
+    row_or_null<Rows, Op, float>(),   row_or_null<Rows, Op, double>(),
+    Rows::template half<Op, Bf16>(),  Rows::template half<Op, F16>(),
+    row_or_null<Rows, Op, int64_t>(), row_or_null<Rows, Op, int32_t>(),
+    row_or_null<Rows, Op, int16_t>(), row_or_null<Rows, Op, int8_t>(),
+    row_or_null<Rows, Op, uint8_t>(), row_or_null<Rows, Op, bool>()};
+
+// Where much is computed for each element, reading the number again for each of them costs nothing.
+template <class Op, class T>
+constexpr RowFn number_or_null() {
+    if constexpr (kServes<Op, T> && !Op::heavy && !Op::divides)
+        return number_row<Op, T>;
+    else
+        return nullptr;
+}
+template <class Op>
+constexpr RowFn kNumberRows[DL_DTYPE_COUNT] = {
+    number_or_null<Op, float>(),   number_or_null<Op, double>(), nullptr, nullptr,
+    number_or_null<Op, int64_t>(), number_or_null<Op, int32_t>()};
 
 // The common cases, small and contiguous or a single element, go straight to the row function.
+// `numbers`: rows for a last operand of one element, or null.
 template <int operands>
-inline dl_status start_rows(const RowFn* rows, const dl_iter* it, const double* params,
-                            int64_t grain) {
+inline dl_status start_rows(const RowFn* rows, const RowFn* numbers, const dl_iter* it,
+                            const double* params, int64_t grain) {
     constexpr int64_t kFew = 64;
     const int dtype = it->dtype[1];
     bool half = false;
     for (int k = 0; k < operands; ++k) half |= is_half(it->dtype[k]);
-    RowFn fn = rows[half ? int(DL_F32) : dtype];
+    if (operands == 2 && half && it->dtype[0] == dtype && rows[dtype])
+        return run_rows(rows[dtype], it, params, grain, false);
+    const int computed = half ? int(DL_F32) : dtype;
+    RowFn fn = rows[computed], number = numbers ? numbers[computed] : nullptr;
     if (!fn) return DL_UNSUPPORTED;
-    if (half) return run_rows(fn, it, params, grain);
+    if (half) return run_rows(fn, it, params, grain, true, number);
     const int64_t n = it->shape[0], size = element_size(dtype);
     bool direct = it->ndim == 1 && n <= grain && it->strides[0][0] == element_size(it->dtype[0]);
     char* d[operands];
@@ -190,11 +255,14 @@ inline dl_status start_rows(const RowFn* rows, const dl_iter* it, const double* 
     for (int k = 1; k < operands; ++k) {
         d[k] = static_cast<char*>(it->data[k]);
         if (it->strides[k][0] == size && d[k]) continue;
-        if (!direct || n > kFew || it->strides[k][0] != 0) return run_rows(fn, it, params, grain);
-        spread_operand(it, k, params, few[k], n);
+        const bool once = k == operands - 1 && number;
+        if (!direct || (n > kFew && !once) || it->strides[k][0] != 0)
+            return run_rows(fn, it, params, grain, true, number);
+        spread_operand(it, k, params, few[k], once ? 1 : n);
+        if (once) fn = number;
         d[k] = few[k];
     }
-    if (!direct) return run_rows(fn, it, params, grain);
+    if (!direct) return run_rows(fn, it, params, grain, true, number);
     bool good = true;
     parallel_for(n, grain, [&](int64_t, int64_t) { good = fn(d, n, params); });
     return good ? DL_OK : DL_BAD_INDEX;
@@ -203,23 +271,25 @@ inline dl_status start_rows(const RowFn* rows, const dl_iter* it, const double* 
 struct Fast {
     template <class Op>
     static dl_status unary(const dl_iter* it, const double* params) {
-        return start_rows<2>(kRows<UnaryRows, Op>, it, params,
+        return start_rows<2>(kRows<UnaryRows, Op>, nullptr, it, params,
                              Op::heavy ? kHeavyGrain : kCheapGrain);
     }
     template <class Op>
     static dl_status binary(const dl_iter* it, const double* params) {
-        return start_rows<3>(kRows<BinaryRows, Op>, it, params,
+        return start_rows<3>(kRows<BinaryRows, Op>, kNumberRows<Op>, it, params,
                              Op::heavy ? kHeavyGrain : kCheapGrain);
     }
     // a op alpha * b: the common alpha = 1 has rows of its own
     template <class One, class Alpha>
     static dl_status scaled(const dl_iter* it, const double* params) {
-        const RowFn* rows = params[0] == 1 ? kRows<BinaryRows, One> : kRows<BinaryRows, Alpha>;
-        return start_rows<3>(rows, it, params, kCheapGrain);
+        const bool one = params[0] == 1;
+        const RowFn* rows = one ? kRows<BinaryRows, One> : kRows<BinaryRows, Alpha>;
+        return start_rows<3>(rows, one ? kNumberRows<One> : kNumberRows<Alpha>, it, params,
+                             kCheapGrain);
     }
     template <class Op>
     static dl_status ternary(const dl_iter* it, const double* params) {
-        return start_rows<4>(kRows<TernaryRows, Op>, it, params, kCheapGrain);
+        return start_rows<4>(kRows<TernaryRows, Op>, nullptr, it, params, kCheapGrain);
     }
 };
 

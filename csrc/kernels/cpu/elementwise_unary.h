@@ -52,9 +52,10 @@ struct BitwiseNot : Bits {
     }
 };
 struct Relu : Number {
+    static constexpr int vec = kF32 | kF64;
     template <class V>
     static V eval(V x, const Par<V>&) {
-        return x <= V(0) ? V(0) : x;
+        return pick(x <= T_<V>(0), splat<V>(0), x);
     }
 };
 struct Clamp : With<Number, 2> {

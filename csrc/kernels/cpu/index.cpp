@@ -1,5 +1,5 @@
-// Gather, scatter, advanced indexing, masks, embedding gradient. Sorting is in index_sort.cpp,
-// joining and padding in index_arrange.cpp.
+// Gather, scatter, advanced indexing, embedding gradient. Sorting is in index_sort.cpp, masks in
+// index_mask.cpp, joining and padding in index_arrange.cpp.
 #include "kernels/index.h"
 
 #include "kernels/cpu/index_common.h"
@@ -12,6 +12,10 @@ dl_status sort_rows(const dl_sort_args* a);
 dl_status topk_rows(const dl_sort_args* a);
 dl_status kthvalue_rows(const dl_sort_args* a);
 dl_status searchsorted_rows(const dl_searchsorted_args* a);
+dl_status mask_count(const uint8_t* mask, int64_t n, int64_t* count);  // index_mask.cpp
+dl_status nonzero(const dl_mask_args* args);
+dl_status masked_select(const dl_mask_args* args);
+dl_status masked_scatter(const dl_mask_args* args);
 dl_status concat(const dl_concat_args* args);  // index_arrange.cpp
 dl_status pad(const dl_pad_args* args);
 dl_status pad_backward(const dl_pad_args* args);
@@ -343,11 +347,26 @@ __attribute__((noinline)) void put_row(const dl_advanced_args& a, const SliceCut
         }
         return;
     }
-    for (int64_t p = 0; p < a.n; ++p) {
-        const uint64_t hash = (uint64_t(offsets[p]) * 0x9e3779b97f4a7c15ull) >> 32;
-        if (owners > 1 && int64_t(hash % uint64_t(owners)) != owner) continue;
-        put_run<T, op>(x + offsets[p], other + p * a.other_stride, cut.run, cut.run_stride[0],
-                       cut.run_stride[1]);
+    // In blocks: the positions that are its own, then their slices, fetched ahead.
+    constexpr int64_t kBlock = 256;
+    const bool dense = cut.run_stride[0] == int64_t(sizeof(T));
+    const int64_t fetched = dense ? at_most(cut.run * int64_t(sizeof(T)), kMostFetched) : 0;
+    int64_t own[kBlock];
+    for (int64_t begin = 0; begin < a.n; begin += kBlock) {
+        const int64_t end = at_most(a.n, begin + kBlock);
+        int64_t count = 0;
+        for (int64_t p = begin; p < end; ++p) {
+            const uint64_t hash = (uint64_t(offsets[p]) * 0x9e3779b97f4a7c15ull) >> 32;
+            own[count] = p;
+            count += int64_t((hash * uint64_t(owners)) >> 32) == owner;
+        }
+        for (int64_t j = 0; j < count; ++j) {
+            if (j + kAhead < count)
+                for (int64_t b = 0; b < fetched; b += 64)
+                    __builtin_prefetch(x + offsets[own[j + kAhead]] + b, 1);
+            put_run<T, op>(x + offsets[own[j]], other + own[j] * a.other_stride, cut.run,
+                           cut.run_stride[0], cut.run_stride[1]);
+        }
     }
 }
 
@@ -393,91 +412,6 @@ dl_status index_put(const dl_advanced_args* args) {
     if (!offsets) return status;
     put_all(a, offsets, put);
     return DL_OK;
-}
-
-// Masks are cut into at most kMaskChunks pieces; the counts of the pieces say where each one
-// writes.
-constexpr int kMaskChunks = 256;
-
-int64_t mask_grain(int64_t n) { return at_least(4 * kGrain, (n + kMaskChunks - 1) / kMaskChunks); }
-
-int64_t count_set(const uint8_t* mask, int64_t n) {
-    int64_t total = 0;
-    while (n > 0) {
-        const int64_t block = at_most(n, 1 << 20);
-        uint32_t set = 0;
-        for (int64_t i = 0; i < block; ++i) set += mask[i] != 0;
-        total += set;
-        mask += block;
-        n -= block;
-    }
-    return total;
-}
-
-// starts[c] = how many are set before chunk c; returns how many in all.
-int64_t chunk_starts(const uint8_t* mask, int64_t n, int64_t* starts) {
-    const int64_t grain = mask_grain(n);
-    parallel_for(n, grain, [&](int64_t begin, int64_t end) {
-        starts[begin / grain] = count_set(mask + begin, end - begin);
-    });
-    int64_t total = 0;
-    for (int64_t c = 0; c * grain < n; ++c) {
-        const int64_t count = starts[c];
-        starts[c] = total;
-        total += count;
-    }
-    return total;
-}
-
-// f(i, number among the set ones) for every set place.
-template <class F>
-dl_status for_set(const dl_mask_args& a, const F& f) {
-    int64_t starts[kMaskChunks];
-    if (chunk_starts(a.mask, a.n, starts) != a.count) return DL_FAILED;
-    const int64_t grain = mask_grain(a.n);
-    parallel_for(a.n, grain, [&](int64_t begin, int64_t end) {
-        int64_t k = starts[begin / grain];
-        for (int64_t i = begin; i < end; ++i)
-            if (a.mask[i]) f(i, k++);
-    });
-    return DL_OK;
-}
-
-dl_status mask_count(const uint8_t* mask, int64_t n, int64_t* count) {
-    int64_t starts[kMaskChunks];
-    *count = chunk_starts(mask, n, starts);
-    return DL_OK;
-}
-
-dl_status nonzero(const dl_mask_args* args) {
-    const dl_mask_args& a = *args;
-    return for_set(a, [&](int64_t i, int64_t k) {
-        for (int d = a.ndim - 1; d > 0; --d) {
-            a.coordinates[d * a.count + k] = i % a.shape[d];
-            i /= a.shape[d];
-        }
-        if (a.ndim > 0) a.coordinates[k] = i;
-    });
-}
-
-dl_status masked_select(const dl_mask_args* args) {
-    const dl_mask_args& a = *args;
-    return by_width(a.dtype, [&](auto tag) {
-        typedef typename decltype(tag)::type T;
-        const T* x = static_cast<const T*>(a.data);
-        T* out = static_cast<T*>(a.packed);
-        return for_set(a, [&](int64_t i, int64_t k) { out[k] = x[i]; });
-    });
-}
-
-dl_status masked_scatter(const dl_mask_args* args) {
-    const dl_mask_args& a = *args;
-    return by_width(a.dtype, [&](auto tag) {
-        typedef typename decltype(tag)::type T;
-        T* x = static_cast<T*>(a.data);
-        const T* source = static_cast<const T*>(a.packed);
-        return for_set(a, [&](int64_t i, int64_t k) { x[i] = source[k]; });
-    });
 }
 
 // dweight rows [first, last): zero them, then one pass over the indices.

@@ -94,6 +94,78 @@ Rows<K> radix_sort(Rows<K> a, Rows<K> b, int64_t n) {
     return a;
 }
 
+// ---- one long row, by all threads: pieces of it, each stable, in their order -------------------
+constexpr int64_t kPiece = 32768;  // keys, at least
+constexpr int kMostPieces = 16;
+
+struct Pieces {
+    int64_t n, count, length;
+    explicit Pieces(int64_t size) : n(size) {
+        count = n / kPiece < kMostPieces ? n / kPiece : kMostPieces;
+        if (count < 1) count = 1;
+        length = (n + count - 1) / count;
+    }
+    // f(piece, begin, end)
+    template <class F>
+    void each(const F& f) const {
+        parallel_for(count, 1, [&](int64_t first, int64_t last) {
+            for (int64_t c = first; c < last; ++c) {
+                const int64_t begin = c * length, end = begin + length;
+                f(c, begin < n ? begin : n, end < n ? end : n);
+            }
+        });
+    }
+};
+
+// The bits in which keys differ.
+template <class K>
+K varying_bits(const Pieces& pieces, const K* key) {
+    K set[kMostPieces], common[kMostPieces];
+    pieces.each([&](int64_t c, int64_t begin, int64_t end) {
+        K any = 0, all = K(~K(0));
+        for (int64_t i = begin; i < end; ++i) any |= key[i], all &= key[i];
+        set[c] = any, common[c] = all;
+    });
+    K any = 0, all = K(~K(0));
+    for (int64_t c = 0; c < pieces.count; ++c) any |= set[c], all &= common[c];
+    return K(any ^ all);
+}
+
+// As radix_sort, by all threads.
+template <class K>
+Rows<K> radix_sort_pieces(const Pieces& pieces, Rows<K> a, Rows<K> b) {
+    const K varying = varying_bits(pieces, a.key);
+    uint32_t to[kMostPieces][256];
+    for (unsigned shift = 0; shift < 8 * sizeof(K); shift += 8) {
+        if (((varying >> shift) & 255) == 0) continue;
+        pieces.each([&](int64_t c, int64_t begin, int64_t end) {
+            uint32_t counts[256] = {};
+            for (int64_t i = begin; i < end; ++i) ++counts[(a.key[i] >> shift) & 255];
+            memcpy(to[c], counts, sizeof counts);
+        });
+        uint32_t start = 0;
+        for (int v = 0; v < 256; ++v)
+            for (int64_t c = 0; c < pieces.count; ++c) {
+                const uint32_t count = to[c][v];
+                to[c][v] = start;
+                start += count;
+            }
+        pieces.each([&](int64_t c, int64_t begin, int64_t end) {
+            uint32_t next[256];
+            memcpy(next, to[c], sizeof next);
+            for (int64_t i = begin; i < end; ++i) {
+                const uint32_t at = next[(a.key[i] >> shift) & 255]++;
+                b.key[at] = a.key[i];
+                b.place[at] = a.place[i];
+            }
+        });
+        const Rows<K> t = a;
+        a = b;
+        b = t;
+    }
+    return a;
+}
+
 // The k-th smallest key (from 0), found byte by byte; *below = how many keys are smaller.
 template <class K>
 K radix_select(const K* key, int64_t n, int64_t k, int64_t* below) {
@@ -192,6 +264,54 @@ void select_few(const K* key, int64_t n, int64_t k, Rows<K> a) {
     }
 }
 
+// The value a key was made of: from the key alone, or from its place where several values share it.
+template <class S>
+DL_INLINE typename S::type value_of(typename S::type key, const typename S::type* from) {
+    typedef typename S::type K;
+    if constexpr (!S::has_nan) {
+        return S::of(key);  // turns one bit, or none
+    } else {
+        const K sign = K(K(1) << (8 * sizeof(K) - 1));
+        if (key == sign || key == K(~K(0))) return *from;  // zeros, NaNs
+        return (key & sign) ? K(key ^ sign) : K(~key);
+    }
+}
+
+// Rows [begin, end) of a sorted row. Values come from keys, which lie in order, not from x.
+template <class S>
+void store_sorted(const dl_sort_args& a, int64_t row, Rows<typename S::type> sorted, int64_t begin,
+                  int64_t end) {
+    typedef typename S::type K;
+    const K flip = a.descending ? K(~K(0)) : K(0);
+    const K* x = static_cast<const K*>(a.x) + row * a.n;
+    K* values = static_cast<K*>(a.values) + row * a.n;
+    int64_t* indices = a.indices + row * a.n;
+    for (int64_t i = begin; i < end; ++i) {
+        values[i] = value_of<S>(K(sorted.key[i] ^ flip), x + sorted.place[i]);
+        indices[i] = int64_t(sorted.place[i]);
+    }
+}
+
+template <class S>
+dl_status sort_long_rows(const dl_sort_args& a) {
+    typedef typename S::type K;
+    Rows<K> first, second;
+    if (!row_scratch(a.n, &first, &second)) return DL_OUT_OF_MEMORY;
+    const Pieces pieces(a.n);
+    for (int64_t row = 0; row < a.rows; ++row) {
+        const K* x = static_cast<const K*>(a.x) + row * a.n;
+        pieces.each([&](int64_t, int64_t begin, int64_t end) {
+            load_keys<S>(x + begin, first.key + begin, end - begin, a.descending);
+            for (int64_t i = begin; i < end; ++i) first.place[i] = uint32_t(i);
+        });
+        const Rows<K> sorted = radix_sort_pieces(pieces, first, second);
+        pieces.each([&](int64_t, int64_t begin, int64_t end) {
+            store_sorted<S>(a, row, sorted, begin, end);
+        });
+    }
+    return DL_OK;
+}
+
 template <class K>
 void store(const K* x, const uint32_t* place, int64_t n, K* values, int64_t* indices) {
     for (int64_t i = 0; i < n; ++i) {
@@ -250,13 +370,14 @@ int64_t search(const T* sorted, const int64_t* sorter, int64_t m, T v, bool righ
 
 dl_status sort_rows(const dl_sort_args* args) {
     const dl_sort_args& a = *args;
+    if (a.n >= 2 * kPiece && a.n < int64_t(1) << 32 && a.rows < dl_num_threads())
+        return by_sort_key(a.dtype, [&](auto s) { return sort_long_rows<decltype(s)>(a); });
     return over_rows(a, [&](auto s, int64_t row, auto first, auto second) {
         typedef typename decltype(s)::type K;
-        const K* x = static_cast<const K*>(a.x) + row * a.n;
-        load_keys<decltype(s)>(x, first.key, a.n, a.descending);
+        load_keys<decltype(s)>(static_cast<const K*>(a.x) + row * a.n, first.key, a.n,
+                               a.descending);
         for (int64_t i = 0; i < a.n; ++i) first.place[i] = uint32_t(i);
-        const Rows<K> sorted = radix_sort(first, second, a.n);
-        store(x, sorted.place, a.n, static_cast<K*>(a.values) + row * a.n, a.indices + row * a.n);
+        store_sorted<decltype(s)>(a, row, radix_sort(first, second, a.n), 0, a.n);
     });
 }
 

@@ -208,7 +208,7 @@ struct AnyAll : ReduceOp<AnyAll<T, all>, T, uint8_t> {
 template <class T, class Acc, class Out>
 struct Product : ReduceOp<Product<T, Acc, Out>, T, Acc> {
     typedef typename Vec<Acc>::type V;
-    static constexpr int kLanes = 4 * Vec<Acc>::N;  // chains side by side, enough to hide latency
+    static constexpr int M = Vec<Acc>::N, kChains = 8;  // side by side, enough to hide latency
 
     Acc init() const { return Acc(1); }
     void merge(Acc& a, Acc b) const { a *= b; }
@@ -219,23 +219,25 @@ struct Product : ReduceOp<Product<T, Acc, Out>, T, Acc> {
         if constexpr (sizeof(T) < sizeof(Acc)) {
             vf32_half x;
             memcpy(&x, p, sizeof x);
+#if defined(__AVX512F__) && DL_VEC_BYTES == 64
+            return (vf64)_mm512_maskz_cvtps_pd(0xff, (__m256)x);  // GCC would do it in quarters
+#else
             return __builtin_convertvector(x, vf64);
+#endif
         } else {
             return (V)vload(p);
         }
     }
     void run(Acc& a, const T* p, int64_t n, int64_t) const {
         int64_t i = 0;
-        if (n >= kLanes) {
-            constexpr int M = Vec<Acc>::N;
-            V s0 = load(p), s1 = load(p + M), s2 = load(p + 2 * M), s3 = load(p + 3 * M);
-            for (i = kLanes; n - i >= kLanes; i += kLanes) {
-                s0 *= load(p + i);
-                s1 *= load(p + i + M);
-                s2 *= load(p + i + 2 * M);
-                s3 *= load(p + i + 3 * M);
-            }
-            a *= vfold<Acc>((s0 * s1) * (s2 * s3), [](V b, V c) { return b * c; });
+        if (n >= kChains * M) {
+            V s[kChains];
+            for (int c = 0; c < kChains; ++c) s[c] = load(p + c * M);
+            for (i = kChains * M; n - i >= kChains * M; i += kChains * M)
+                for (int c = 0; c < kChains; ++c) s[c] *= load(p + i + c * M);
+            for (int half = kChains / 2; half > 0; half /= 2)
+                for (int c = 0; c < half; ++c) s[c] *= s[c + half];
+            a *= vfold<Acc>(s[0], [](V b, V c) { return b * c; });
         }
         for (; i < n; ++i) a *= Acc(p[i]);
     }

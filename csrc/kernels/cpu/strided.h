@@ -14,20 +14,23 @@ DL_INLINE void copy_ends(char* dst, const char* src, int64_t bytes) {
     memcpy(dst, &first, sizeof(W));
     memcpy(dst + bytes - sizeof(W), &last, sizeof(W));
 }
-// memcpy for many short runs: no call, and no loop below a vector.
+// memcpy for many short runs: no call, and no loop below a vector. Where lines of the cache do not begin
+// with the run, 32 bytes at a time: of vectors of 64 nearly each would cross into the next line.
 DL_INLINE void copy_bytes(char* dst, const char* src, int64_t bytes) {
-    constexpr int64_t V = DL_VEC_BYTES;
+    struct Piece {
+        char bytes[32];
+    };
+    constexpr int64_t V = DL_VEC_BYTES, P = sizeof(Piece);
     if (bytes > 2048) {
         memcpy(dst, src, size_t(bytes));
-    } else if (bytes >= V) {
+    } else if (bytes > 2 * P) {
         int64_t i = 0;
-        for (; i + V <= bytes; i += V) vstore<char>(dst + i, vload<char>(src + i));
-        if (i < bytes) vstore<char>(dst + bytes - V, vload<char>(src + bytes - V));
-    } else if (bytes >= 32) {
-        struct Half {
-            char bytes[32];
-        };
-        copy_ends<Half>(dst, src, bytes);
+        if ((reinterpret_cast<uintptr_t>(dst) | reinterpret_cast<uintptr_t>(src)) % 64 == 0)
+            for (; i + V <= bytes; i += V) vstore<char>(dst + i, vload<char>(src + i));
+        for (; i + P <= bytes; i += P) memcpy(dst + i, src + i, P);
+        if (i < bytes) memcpy(dst + bytes - P, src + bytes - P, P);
+    } else if (bytes >= P) {
+        copy_ends<Piece>(dst, src, bytes);
     } else if (bytes >= 16) {
         struct Quarter {
             char bytes[16];
