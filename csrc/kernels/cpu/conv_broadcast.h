@@ -1,8 +1,9 @@
 // The sliding product with filters as vectors: a register tile holds a few neighbouring positions
 // of a row times two vectors of filters, every step of the sum broadcasts the inputs from where
-// they lie in their rows and multiplies them by packed weights. Patches are never laid out: rows of
-// input are copied once, with their padding, or not at all where there is none (a pointwise
-// kernel). Narrow rows cost nothing here: lanes are filters, not positions.
+// they lie in their rows, a stride apart, and multiplies them by packed weights. Patches are never laid
+// out: rows of input are copied once, with their padding, or not at all where there is none (a pointwise
+// kernel, the patches of a vision transformer). Narrow rows cost nothing here: lanes are filters, not
+// positions.
 #pragma once
 #include "kernels/cpu/conv_rows.h"
 #include "kernels/cpu/conv_sliding.h"
@@ -28,10 +29,12 @@ struct BroadcastStep {
     int64_t input, weight;
 };
 
-// c[R positions][V vectors] = a @ b (+ c, or + start): step k reads R inputs at a + at[k].input.
+// c[R positions][V vectors] = a @ b (+ c, or + start): step k reads R inputs at a + at[k].input, `apart`
+// from each other. They are addressed in threes, from one pointer that moves on: an offset for each would
+// take more registers than there are.
 template <class T, int R, int V>
-void broadcast_micro(int64_t steps, const BroadcastStep* at, const T* a, const T* b, T* c,
-                     const T* start) {
+void broadcast_micro(int64_t steps, const BroadcastStep* at, const T* a, int64_t apart, const T* b,
+                     T* c, const T* start) {
     typedef typename Vec<T>::type vec;
     constexpr int N = Vec<T>::N;
     vec acc[R][V];
@@ -50,7 +53,8 @@ void broadcast_micro(int64_t steps, const BroadcastStep* at, const T* a, const T
         }
 #pragma GCC unroll 16
         for (int i = 0; i < R; ++i) {
-            const vec xi = vset1(x[i]);
+            const vec xi = vset1(x[i % 3 * apart]);
+            if (i % 3 == 2) x += 3 * apart;
 #pragma GCC unroll 2
             for (int v = 0; v < V; ++v) acc[i][v] += xi * w[v];
         }
@@ -62,7 +66,8 @@ void broadcast_micro(int64_t steps, const BroadcastStep* at, const T* a, const T
 }
 
 template <class T>
-using BroadcastMicro = void (*)(int64_t, const BroadcastStep*, const T*, const T*, T*, const T*);
+using BroadcastMicro = void (*)(int64_t, const BroadcastStep*, const T*, int64_t, const T*, T*,
+                                const T*);
 
 template <class T, int V>
 BroadcastMicro<T> broadcast_micro_of(int64_t positions) {
@@ -290,7 +295,8 @@ struct Broadcast {
                     const int64_t n = gemm_min(plan.tile, s.grid[2] - o);
                     const auto micro =
                         width == N ? broadcast_micro_of<T, 1>(n) : broadcast_micro_of<T, 2>(n);
-                    micro(count * s.ntaps, scratch.at, x + o, w, sums, start);
+                    micro(count * s.ntaps, scratch.at, x + o * rows.apart, rows.apart, w, sums,
+                          start);
                     if (last)
                         broadcast_store(sums, width, n, filters, y + o * s.out_mul[2], s.dst_plane,
                                         s.out_mul[2], s.finish, b.group * s.rows + f);

@@ -321,12 +321,12 @@ dl_status sliding_direct(const Sliding<T>& s) {
                 listed = b.row1 - b.row0, vectors = direct_places(s, rows, listed, places);
             rows.fill(s, inputs_of(b), s.channels, b.slab % s.grid[0], b.row0, inputs);
             // The inputs of the next band are asked for while this one's products are made.
-            const DirectBand next = band_of(gemm_min(i + 1, end - 1));
+            const DirectBand next = band_of(gemm_min(i + 1, tasks - 1));
             const int64_t slice = next.slab % s.grid[0] * s.mul[0] * s.in[1];
             RowsAhead<T> ahead(
                 inputs_of(next) + (slice + next.row0 * s.mul[1] + rows.least[1]) * s.in[2],
                 s.src_plane, s.channels,
-                i + 1 < end ? (next.row1 - next.row0) * s.mul[1] * s.in[2] : 0,
+                i + 1 < tasks ? (next.row1 - next.row0) * s.mul[1] * s.in[2] : 0,
                 gemm_max(1, vectors / 3 * gemm_div_up(s.rows, kDirectFilters)));
             direct_band(s, b, places, vectors, inputs, at, w + b.group * s.rows * steps, &ahead);
         }

@@ -1,5 +1,6 @@
 // The rows of input under a band of rows of output, for kernels that read them where they lie: a copy
-// with padding, split by stride (planes.h), or the input itself where nothing has to be added.
+// with padding, split by stride (planes.h) for those that load vectors of positions and whole for those
+// that broadcast them, or the input itself where nothing has to be added.
 #pragma once
 #include "kernels/cpu/conv_sliding.h"
 #include "kernels/cpu/lanes.h"
@@ -76,14 +77,19 @@ bool split_by_lanes(T* dst, const T* src, const PhasedShape& s, int64_t pad) {
 template <class T>
 struct SlidingRows {
     bool in_place;               // the input itself, no copy
+    bool whole;                  // strided, but not split
+    int64_t apart;               // from one output to the next in a row
     bool all_needed;             // no row is skipped
     int64_t least[3], reach[3];  // smallest offset of a tap, and how far the others go
     int64_t row_step;            // rows from one output row to the next
     int64_t rows, cells, plane;  // rows of a slice, elements of a row and of a channel
     PhasedShape shape;
 
-    SlidingRows(const Sliding<T>& s, int64_t band_rows, bool may_stay) {
-        in_place = may_stay && s.mul[2] == 1;
+    // single: columns are read one by one, so that rows need not be split and may stay where they are.
+    SlidingRows(const Sliding<T>& s, int64_t band_rows, bool single) {
+        // Strided rows of many channels are copied all the same: they lie in pages far apart.
+        constexpr int64_t kFewChannels = 8;
+        in_place = single && (s.mul[2] == 1 || s.channels <= kFewChannels);
         for (int d = 0; d < 3; ++d) {
             int64_t most = least[d] = s.taps[0].off[d];
             for (int64_t t = 0; t < s.ntaps; ++t) {
@@ -93,6 +99,9 @@ struct SlidingRows {
             }
             reach[d] = most - least[d];
         }
+        in_place = in_place && (s.mul[2] == 1 || reach[2] > 0);
+        whole = single && s.mul[2] > 1 && reach[2] > 0;
+        apart = whole ? s.mul[2] : 1;
         row_step = reach[1] == 0 && !in_place ? 1 : s.mul[1];
         rows = in_place ? s.in[1] : (band_rows - 1) * row_step + reach[1] + 1;
         // A row that is needed makes the one a step behind it needed, too.
@@ -105,8 +114,8 @@ struct SlidingRows {
             return;
         }
         // A single column of taps needs no phases.
-        shape = phased_shape<T>(s.in[2], -least[2], reach[2] ? s.mul[2] : 1, s.grid[2],
-                                reach[2] + 1, 1);
+        shape = phased_shape<T>(s.in[2], -least[2], reach[2] && !whole ? s.mul[2] : 1,
+                                (s.grid[2] - 1) * apart + 1, reach[2] + 1, 1);
         cells = shape.cells();
         plane = (reach[0] + 1) * rows * cells;
     }
@@ -151,7 +160,8 @@ struct SlidingRows {
  private:
     void fill_row(const Sliding<T>& s, const T* from, T* out) const {
         if (reach[2] || s.mul[2] == 1) {
-            if (!split_by_lanes(out, from, shape, -least[2])) split_row(out, from, shape, T(0));
+            if (shape.stride == 1 || !split_by_lanes(out, from, shape, -least[2]))
+                split_row(out, from, shape, T(0));
             return;
         }
         const ConvTap& t = s.taps[0];

@@ -93,8 +93,8 @@ inline double broadcast_seconds(const dl_conv& p, bool backward) {
                              : c.taps > 1                        ? 0.8
                              : c.weights() * c.element > kConvL2 ? 2
                                                                  : 0.6);
-    if (!flat) cycles += c.inputs * (c.taps == 1 || c.mul == 1 ? 0.4 : c.mul > 4 ? 3 : 0.7);
-    // Split rows are taken one by one, each with all weights.
+    if (!flat) cycles += c.inputs * 0.4;  // rows are copied, strided or not
+    // Strided rows are taken one by one, each with all weights.
     const double far = c.far_inputs(2.6 * pairs) * (flat ? 1 : 0) +
                        c.far_weights(c.mul > 1 ? c.grid_rows : c.n, flat ? 0.4e-9 : 1.1e-9);
     // Groups: each begins anew, with rows of results and inputs that lie apart.
