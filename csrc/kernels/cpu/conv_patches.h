@@ -167,6 +167,55 @@ int64_t patch_rows(const Sliding<T>& s, int64_t positions) {
     return best;
 }
 
+// ---- patches that rows of input are -------------------------------------------------------------
+
+// Windows that share no columns, as wide as their stride: a row of input, split by stride, is a row of
+// patches for each of its columns. [step][ld positions], the rows of a band one after another.
+template <class T>
+struct ApartPatches {
+    static constexpr int N = Vec<T>::N;
+    const Sliding<T>& s;
+    int64_t ld;
+    void (*split)(T*, const T*, int64_t, int64_t, SplitPlaces);
+
+    static bool applies(const Sliding<T>& s) {
+        bool apart = s.ntaps % s.mul[2] == 0 && split_lanes_of<T>(s.mul[2]) &&
+                     gemm_kc<T>(s.steps()) % s.mul[2] == 0;
+        for (int64_t t = 0; t < s.ntaps; ++t) {
+            const ConvTap &tap = s.taps[t], &first = s.taps[t / s.mul[2] * s.mul[2]];
+            apart = apart && tap.off[0] == first.off[0] && tap.off[1] == first.off[1] &&
+                    tap.off[2] == t % s.mul[2];
+            for (int d = 0; d < 3; ++d) apart = apart && tap.lo[d] == 0 && tap.hi[d] == s.grid[d];
+        }
+        return apart;
+    }
+    ApartPatches(const Sliding<T>& sliding, int64_t band_rows)
+        : s(sliding),
+          ld(gemm_round_up(band_rows * sliding.grid[2], N) + N),
+          split(split_lanes_of<T>(sliding.mul[2])) {}
+
+    // Elements, with what tiles read beyond.
+    int64_t size(int64_t steps) const { return ld * steps + GemmTile<T>::NR; }
+
+    // Row by row, so that memory is read as it lies; a row's last vector may run over into the next.
+    void fill(const PatchBand& b, T* to) const {
+        const T* image = s.src + b.slab / s.grid[0] * s.src_image;
+        const int64_t z = b.slab % s.grid[0] * s.mul[0], runs = s.ntaps / s.mul[2];
+        const int64_t first = b.k0 / s.mul[2], end = b.k1 / s.mul[2], step = s.mul[2] * ld;
+        for (int64_t c = first / runs; c * runs < end; ++c)
+            for (int64_t r = 0; r < b.rows; ++r)
+                for (int64_t i = gemm_max(first, c * runs); i < gemm_min(end, (c + 1) * runs);
+                     ++i) {
+                    const ConvTap& t = s.taps[i % runs * s.mul[2]];
+                    const int64_t row = (b.row0 + r) * s.mul[1] + t.off[1];
+                    split(to + (i - first) * step + r * s.grid[2],
+                          image + (b.group * s.channels + c) * s.src_plane +
+                              ((z + t.off[0]) * s.in[1] + row) * s.in[2],
+                          s.in[2], 0, {ld, s.grid[2]});
+                }
+    }
+};
+
 // ---- the product -------------------------------------------------------------------------------
 
 // Weights as slivers of rows, the steps of a filter in their own order; blocks of kc steps one after
@@ -208,9 +257,9 @@ struct PatchWeights {
 // A tile of sums: rows of filters, count positions that follow each other from `to` on. finish: or
 // null; of filters from `filter` on.
 template <class T>
-void patch_tile(const Sliding<T>& s, int64_t kn, const T* a, const T* b, int64_t height,
-                int64_t count, const T* bias, bool add, T* to, const ConvFinish<T>* finish,
-                int64_t filter) {
+void patch_tile(const Sliding<T>& s, int64_t kn, const T* a, const T* b, int64_t ldb,
+                int64_t height, int64_t count, const T* bias, bool add, T* to,
+                const ConvFinish<T>* finish, int64_t filter) {
     constexpr int NR = GemmTile<T>::NR, N = Vec<T>::N;
     const T one = T(1);
     const bool narrow = count <= N;
@@ -220,12 +269,12 @@ void patch_tile(const Sliding<T>& s, int64_t kn, const T* a, const T* b, int64_t
         for (int64_t r = 0; r < height && bias; ++r)
             for (int64_t l = 0; l < count; l += N) vstore(to + r * s.dst_plane + l, vset1(bias[r]));
         if (finish) conv_finish_ahead(*finish, to, s.dst_plane, height, count);
-        micro(kn, a, b, NR, to, s.dst_plane, &one, add || bias);
+        micro(kn, a, b, ldb, to, s.dst_plane, &one, add || bias);
         if (finish) conv_finish_rows(*finish, filter, to, s.dst_plane, height, count);
         return;
     }
     alignas(64) T tile[DL_GEMM_MR * NR];
-    micro(kn, a, b, NR, tile, NR, &one, false);
+    micro(kn, a, b, ldb, tile, NR, &one, false);
     for (int64_t r = 0; r < height; ++r)
         for (int64_t l = 0; l < count; l += N) {
             const int64_t lanes = gemm_min(N, count - l);
@@ -238,10 +287,17 @@ void patch_tile(const Sliding<T>& s, int64_t kn, const T* a, const T* b, int64_t
         }
 }
 
-// All filters of a band; b: its patches.
+// The patches of a band: steps lie ld apart, those of position j begin at data + j * each.
 template <class T>
-void patch_band(const Sliding<T>& s, const Patches<T>& patches, const PatchWeights<T>& weights,
-                const PatchBand& b, const T* columns) {
+struct PatchColumns {
+    const T* data;
+    int64_t ld, each;
+};
+
+// All filters of a band. ahead: what is asked for meanwhile.
+template <class T>
+void patch_band(const Sliding<T>& s, const PatchWeights<T>& weights, const PatchBand& b,
+                const PatchColumns<T>& columns, RowsAhead<T>* ahead) {
     constexpr int NR = GemmTile<T>::NR;
     const int64_t kn = b.k1 - b.k0, positions = b.rows * s.grid[2];
     for (int64_t i = 0; i < weights.slivers; ++i) {
@@ -251,16 +307,84 @@ void patch_band(const Sliding<T>& s, const Patches<T>& patches, const PatchWeigh
         const T* bias = s.bias && b.k0 == 0 ? s.bias + filter : nullptr;
         const ConvFinish<T>* finish = s.finish.on && b.k1 == s.steps() ? &s.finish : nullptr;
         T* to = s.dst + filter * s.dst_plane + sliding_place(s, b.slab, b.row0);
-        for (int64_t j = 0; j < positions; j += NR)
-            patch_tile(s, kn, a, columns + j * patches.kc, height, gemm_min(NR, positions - j),
-                       bias, b.k0 > 0, to + j, finish, filter);
+        for (int64_t j = 0; j < positions; j += NR) {
+            ahead->ask();
+            patch_tile(s, kn, a, columns.data + j * columns.each, columns.ld, height,
+                       gemm_min(NR, positions - j), bias, b.k0 > 0, to + j, finish, filter);
+        }
     }
+}
+
+// How positions are cut into bands whose patches stay in L2. Speed alone depends on it.
+template <class T>
+struct PatchBands {
+    const Sliding<T>& s;
+    int64_t kc, rows, bands;  // rows of a band; bands of a slab
+
+    PatchBands(const Sliding<T>& sliding, int64_t steps, bool apart) : s(sliding), kc(steps) {
+        const int64_t slabs = s.n * s.grid[0], threads = dl_num_threads();
+        // Some of L2 is left for weights and rows, and for what is asked ahead.
+        int64_t positions = dl_cache_bytes(2) * (apart ? 2 : 5) / 16 / (steps * int64_t(sizeof(T)));
+        if (s.groups * slabs < 2 * threads)
+            positions = gemm_min(positions, gemm_div_up(s.grid[1] * s.grid[2], 2 * threads));
+        rows = patch_rows(s, positions);
+        bands = gemm_div_up(s.grid[1], rows);
+    }
+    int64_t tasks() const { return s.groups * s.n * s.grid[0] * bands; }
+    int64_t work() const { return s.rows * s.steps() * rows * s.grid[2]; }  // of a band
+    PatchBand operator[](int64_t i) const {
+        const int64_t row0 = i % bands * rows;
+        return {
+            i / bands % s.groups,   i / bands / s.groups, row0, gemm_min(rows, s.grid[1] - row0), 0,
+            gemm_min(kc, s.steps())};
+    }
+};
+
+// Bands [begin, end). False when out of memory.
+template <class T>
+bool patch_bands(const Sliding<T>& s, const PatchBands<T>& bands, const PatchWeights<T>& weights,
+                 int64_t begin, int64_t end) {
+    constexpr int NV = GemmTile<T>::NV, NR = GemmTile<T>::NR;
+    const Patches<T> patches(s, bands.rows, NV, weights.kc);
+    typename Patches<T>::Memory memory;
+    if (!patches.allocate(1, &memory)) return false;
+    RowsAhead<T> nothing(s.src, 0, 0, 0, 1);
+    for (int64_t i = begin; i < end; ++i)
+        for (PatchBand b = bands[i]; b.k0 < s.steps();
+             b.k0 = b.k1, b.k1 = gemm_min(s.steps(), b.k0 + weights.kc)) {
+            patches.fill(b, &memory);
+            patch_band(s, weights, b, {memory.patches, NR, weights.kc}, &nothing);
+        }
+    return true;
+}
+
+// The same for windows that lie apart. The inputs of the next band are asked for meanwhile.
+template <class T>
+bool patch_bands_apart(const Sliding<T>& s, const PatchBands<T>& bands,
+                       const PatchWeights<T>& weights, int64_t begin, int64_t end) {
+    const ApartPatches<T> patches(s, bands.rows);
+    T* memory = static_cast<T*>(dl_scratch(size_t(patches.size(weights.kc)) * sizeof(T), 1));
+    if (!memory) return false;
+    for (int64_t i = begin; i < end; ++i)
+        for (PatchBand b = bands[i]; b.k0 < s.steps();
+             b.k0 = b.k1, b.k1 = gemm_min(s.steps(), b.k0 + weights.kc)) {
+            patches.fill(b, memory);
+            const bool last = b.k1 == s.steps() && i + 1 < bands.tasks();
+            const PatchBand next = bands[last ? i + 1 : i];
+            const int64_t row = next.slab % s.grid[0] * s.mul[0] * s.in[1] + next.row0 * s.mul[1];
+            const int64_t tiles = gemm_div_up(b.rows * s.grid[2], GemmTile<T>::NR);
+            RowsAhead<T> ahead(s.src + next.slab / s.grid[0] * s.src_image +
+                                   next.group * s.channels * s.src_plane + row * s.in[2],
+                               s.src_plane, last ? s.channels : 0, next.rows * s.mul[1] * s.in[2],
+                               tiles * weights.slivers);
+            patch_band(s, weights, b, {memory, patches.ld, 1}, &ahead);
+        }
+    return true;
 }
 
 // The forward product by patches.
 template <class T>
 dl_status sliding_patches(const Sliding<T>& s) {
-    typedef GemmTile<T> Tile;
     if (s.columns() == 0 || s.rows == 0) return DL_OK;
     if (s.steps() == 0) {
         sliding_empty(s);
@@ -268,32 +392,14 @@ dl_status sliding_patches(const Sliding<T>& s) {
     }
     PatchWeights<T> weights(s);
     if (!weights.pack(s)) return DL_OUT_OF_MEMORY;
-    const int64_t slabs = s.n * s.grid[0], threads = dl_num_threads();
-    // Some of L2 is left for weights and rows.
-    int64_t positions = dl_cache_bytes(2) * 5 / 16 / (weights.kc * int64_t(sizeof(T)));
-    if (s.groups * slabs < 2 * threads)
-        positions = gemm_min(positions, gemm_div_up(s.grid[1] * s.grid[2], 2 * threads));
-    const int64_t band_rows = patch_rows(s, positions);
-    const int64_t bands = gemm_div_up(s.grid[1], band_rows);
-    const Patches<T> patches(s, band_rows, Tile::NV, weights.kc);
-    const int64_t work = s.rows * s.steps() * band_rows * s.grid[2];
+    const bool apart = ApartPatches<T>::applies(s);
+    const PatchBands<T> bands(s, weights.kc, apart);
     int failed = 0;
-    parallel_for(s.groups * slabs * bands, gemm_max(1, (int64_t(1) << 17) / work),
+    parallel_for(bands.tasks(), gemm_max(1, (int64_t(1) << 17) / bands.work()),
                  [&](int64_t begin, int64_t end) {
-                     typename Patches<T>::Memory memory;
-                     if (!patches.allocate(1, &memory))
-                         return __atomic_store_n(&failed, 1, __ATOMIC_RELAXED);
-                     for (int64_t i = begin; i < end; ++i) {
-                         PatchBand b;
-                         b.group = i / bands % s.groups, b.slab = i / bands / s.groups;
-                         b.row0 = i % bands * band_rows;
-                         b.rows = gemm_min(band_rows, s.grid[1] - b.row0);
-                         for (b.k0 = 0; b.k0 < s.steps(); b.k0 = b.k1) {
-                             b.k1 = gemm_min(s.steps(), b.k0 + weights.kc);
-                             patches.fill(b, &memory);
-                             patch_band(s, patches, weights, b, memory.patches);
-                         }
-                     }
+                     const bool done = apart ? patch_bands_apart(s, bands, weights, begin, end)
+                                             : patch_bands(s, bands, weights, begin, end);
+                     if (!done) __atomic_store_n(&failed, 1, __ATOMIC_RELAXED);
                  });
     return failed ? DL_OUT_OF_MEMORY : DL_OK;
 }

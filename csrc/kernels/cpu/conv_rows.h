@@ -27,11 +27,16 @@ DL_INLINE void split_vectors(typename Vec<T>::type (&v)[S], T* dst, int64_t ld) 
     for (int i = 0; i < S; ++i) vstore(dst + i * ld, v[i]);
 }
 
+// Where a row's phases go: ld apart, `columns` of each, filled up to whole vectors.
+struct SplitPlaces {
+    int64_t ld, columns;
+};
+
 // split_row with zeros for a stride S that divides the lanes: S vectors at a time, by shuffles.
 template <class T, int S>
-void split_lanes(T* dst, const T* src, const PhasedShape& s, int64_t pad) {
+void split_lanes(T* dst, const T* src, int64_t width, int64_t pad, SplitPlaces to) {
     constexpr int N = Vec<T>::N;
-    const int64_t ld = s.ld, width = s.width;
+    const int64_t ld = to.ld, end = to.columns;
     const auto edge = [&](int64_t from, int64_t to) {  // columns whose vectors may lie outside
         for (int64_t j = from; j < to; j += N) {
             typename Vec<T>::type v[S];
@@ -45,8 +50,8 @@ void split_lanes(T* dst, const T* src, const PhasedShape& s, int64_t pad) {
             split_vectors<T, S>(v, dst + j, ld);
         }
     };
-    const int64_t inside = gemm_min(ld, gemm_round_up(gemm_max(0, gemm_div_up(pad, S)), N));
-    const int64_t outside = gemm_max(inside, gemm_min(ld, (width + pad) / (S * N) * N));
+    const int64_t inside = gemm_min(end, gemm_round_up(gemm_max(0, gemm_div_up(pad, S)), N));
+    const int64_t outside = gemm_max(inside, gemm_min(end / N, (width + pad) / (S * N)) * N);
     edge(0, inside);
     for (int64_t j = inside; j < outside; j += N) {
         typename Vec<T>::type v[S];
@@ -54,23 +59,16 @@ void split_lanes(T* dst, const T* src, const PhasedShape& s, int64_t pad) {
         for (int i = 0; i < S; ++i) v[i] = vload(src + j * S + i * N - pad);
         split_vectors<T, S>(v, dst + j, ld);
     }
-    edge(outside, ld);
+    edge(outside, end);
 }
-// Whether there is a split_lanes for the stride; then the row is split.
+// The split_lanes for a stride, or null.
 template <class T>
-bool split_by_lanes(T* dst, const T* src, const PhasedShape& s, int64_t pad) {
+auto split_lanes_of(int64_t stride) -> void (*)(T*, const T*, int64_t, int64_t, SplitPlaces) {
     constexpr int N = Vec<T>::N;
-    if (s.stride == 2)
-        split_lanes<T, 2>(dst, src, s, pad);
-    else if (s.stride == 4 && N >= 4)
-        split_lanes<T, N >= 4 ? 4 : 2>(dst, src, s, pad);
-    else if (s.stride == 8 && N >= 8)
-        split_lanes<T, N >= 8 ? 8 : 2>(dst, src, s, pad);
-    else if (s.stride == 16 && N >= 16)
-        split_lanes<T, N >= 16 ? 16 : 2>(dst, src, s, pad);
-    else
-        return false;
-    return true;
+    return stride == 2 ? split_lanes<T, 2> : stride == 4 && N >= 4 ? split_lanes < T,
+           N >= 4 ? 4 : 2 > : stride == 8 && N >= 8 ? split_lanes < T,
+           N >= 8 ? 8 : 2 > : stride == 16 && N >= 16 ? split_lanes < T,
+           N >= 16 ? 16 : 2 >                         : nullptr;
 }
 
 // How the rows of input under a band of output lie in memory: [channel][slice][row][cells].
@@ -160,7 +158,9 @@ struct SlidingRows {
  private:
     void fill_row(const Sliding<T>& s, const T* from, T* out) const {
         if (reach[2] || s.mul[2] == 1) {
-            if (shape.stride == 1 || !split_by_lanes(out, from, shape, -least[2]))
+            if (const auto split = split_lanes_of<T>(shape.stride))
+                split(out, from, s.in[2], -least[2], {shape.ld, shape.ld});
+            else
                 split_row(out, from, shape, T(0));
             return;
         }

@@ -195,7 +195,8 @@ inline double patches_seconds(const dl_conv& p) {
         double(p.n) * double(p.out[0]) * ceil_div(double(p.out[1] * p.out[2]), double(c.lanes));
     const double rows = 2 * ceil_div(c.rows, 2);
     // Cycles of a step of a vector: products, at least as long as one takes; the patch.
-    const double step = __builtin_fmax(rows / kConvPorts, 2) + 1.8;
+    const bool apart = p.kernel[2] == p.stride[2] && p.pad_lo[2] == 0;  // rows are patches
+    const double step = __builtin_fmax(rows / kConvPorts, 2) + (apart ? 0.6 : 1.8);
     double cycles = c.groups * vectors * (c.steps() * step + rows * 1.5);
     cycles += c.weights() * 1.2 + c.inputs * (c.mul > 1 && c.taps > 1 ? 3 : 0.3);
     // A patch serves the filters of its group alone: laying it out weighs more with few of them.
