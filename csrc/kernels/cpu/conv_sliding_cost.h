@@ -198,7 +198,7 @@ inline double patches_seconds(const dl_conv& p) {
     const bool apart = p.kernel[2] == p.stride[2] && p.pad_lo[2] == 0;  // rows are patches
     const double step = __builtin_fmax(rows / kConvPorts, 2) + (apart ? 0.6 : 1.8);
     double cycles = c.groups * vectors * (c.steps() * step + rows * 1.5);
-    cycles += c.weights() * 1.2 + c.inputs * (c.mul > 1 && c.taps > 1 ? 3 : 0.3);
+    cycles += c.weights() * 1.2 + c.inputs * (c.mul > 1 && c.taps > 1 && !apart ? 3 : 0.3);
     // A patch serves the filters of its group alone: laying it out weighs more with few of them.
     if (p.groups > 1) cycles *= 2.7;
     const bool flat = sliding_pointwise(p);  // there is nothing to lay out
