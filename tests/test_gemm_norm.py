@@ -62,7 +62,7 @@ def test_products_of_awkward_sizes(isa: str, dtype: str) -> None:
 def test_fused_bias_and_accumulation(isa: str) -> None:
     dl.backends.cpu.set_isa(isa)
     rng = np.random.default_rng(0)
-    for m, k, n in ((15, 900, 33), (5, 7, 3), (33, 64, 65)):
+    for m, k, n in ((15, 900, 33), (5, 7, 3), (33, 64, 65), (90, 1100, 33)):
         x, w, c = (rng.standard_normal(s) for s in ((m, k), (n, k), (m, n)))
         bias = rng.standard_normal(n)
         linear = dl.nn.functional.linear(*map(dl.from_numpy, (x, w, bias)))
@@ -104,7 +104,14 @@ def test_fused_linear_is_what_it_is_composed_of(isa: str, dtype: str) -> None:
     dl.backends.cpu.set_isa(isa)
     rng = np.random.default_rng(5)
     eps = {"float32": 2.0**-23, "float64": 2.0**-52, "bfloat16": 2.0**-8}[dtype]
-    for m, k, n in ((1, 300, 40), (3, 70, 17), (15, 900, 33), (40, 64, 65), (64, 5000, 3)):
+    for m, k, n in (
+        (1, 300, 40),
+        (3, 70, 17),
+        (15, 900, 33),
+        (40, 64, 65),
+        (64, 5000, 3),
+        (50, 1100, 33),
+    ):
         shapes = ((m, k), (n, k), (n,), (n,), (m, n))
         args = [dl.from_numpy(rng.standard_normal(s)).to(getattr(dl, dtype)) for s in shapes]
         wide = [a.double().clone().requires_grad_() for a in args]
