@@ -12,8 +12,11 @@ PASSES = ("forward", "backward_input")
 ALL_PASSES = (*PASSES, "backward_weight")
 SQUARES = ("winograd2", "winograd4", "winograd5", "winograd6")
 LINES = ("winograd_row3", "winograd_row4", "winograd_column3", "winograd_column4")
+RESIDUES = "winograd_residues"  # for 3x3 windows of stride 2 alone
 # The largest error of a few channels' sums, as a share of the largest result (docs/numerics.md).
-BOUND = {"winograd2": 3e-6, "winograd6": 4e-5} | dict.fromkeys(("winograd4", "winograd5"), 8e-6)
+BOUND = {"winograd2": 3e-6, "winograd6": 4e-5} | dict.fromkeys(
+    ("winograd4", "winograd5", RESIDUES), 8e-6
+)
 
 Case = tuple[tuple[int, ...], tuple[int, ...], list[int], list[int], list[int], int]
 
@@ -83,9 +86,10 @@ def test_agrees_with_the_loops_on_random_shapes(which: str, isa: str) -> None:
     assert seen == (weights if which == "backward_weight" else {*SQUARES, *LINES})
 
 
-@pytest.mark.parametrize("name", (*SQUARES, *LINES))
+@pytest.mark.parametrize("name", (*SQUARES, *LINES, RESIDUES))
 def test_a_transposed_convolution_adds_its_bias(name: str) -> None:
-    case: Case = ((2, 21, 14, 18), (37, 21, 4, 4), [2, 2], [1, 1], [1, 1], 1)
+    size = 3 if name == RESIDUES else 4
+    case: Case = ((2, 21, 15, 19), (37, 21, size, size), [2, 2], [1, 1], [1, 1], 1)
     _, w, y, _, bias = tensors(case)
     args = (case[2], case[3])
     with conv.algorithm("reference"):
@@ -93,6 +97,49 @@ def test_a_transposed_convolution_adds_its_bias(name: str) -> None:
     with conv.algorithm(name):
         got = dl.conv_transpose2d(y, w, bias, *args).numpy()
     assert np.abs(got - exact).max() <= BOUND.get(name, 5e-6) * np.abs(exact).max()
+
+
+def random_residues(rng: np.random.Generator) -> Case:
+    """A case of 3x3 windows of stride 2, perhaps with a depth."""
+    depth = rng.random() < 0.3
+    channels, filters = (int(v) for v in rng.integers(1, 70, 2))
+    groups, batch = int(rng.choice([1, 1, 2])), int(rng.integers(1, 4))
+    padding = [int(v) for v in rng.integers(0, 3, 2)]
+    size = [int(rng.integers(max(2, 3 - 2 * p), 24)) for p in padding]
+    kernel, stride, dilation = [3, 3], [2, 2], [1, 1]
+    if depth:
+        kernel, stride = [int(rng.integers(1, 4)), *kernel], [int(rng.integers(1, 3)), *stride]
+        padding, size, dilation = [1, *padding], [int(rng.integers(3, 7)), *size], [1, *dilation]
+    x, w = (batch, groups * channels, *size), (groups * filters, channels, *kernel)
+    return x, w, stride, padding, dilation, groups
+
+
+@pytest.mark.parametrize("isa", cpu.capability())
+@pytest.mark.parametrize("which", PASSES)
+def test_residues_of_a_stride_agree_with_the_loops(which: str, isa: str) -> None:
+    rng = np.random.default_rng(5)
+    for _ in range(25):
+        case = random_residues(rng)
+        given, bias = tensors(case), bool(rng.random() < 0.6)
+        with conv.algorithm("reference"):
+            exact = run(case, which, [t.double() for t in given], bias)
+        with cpu.using_isa(isa), conv.algorithm(RESIDUES):
+            assert RESIDUES in {o.name for o in conv.explain(*given[:2], *case[2:], which=which)}
+            got = run(case, which, given, bias)
+        assert np.abs(got - exact).max() <= BOUND[RESIDUES] * max(1e-30, np.abs(exact).max()), case
+
+
+@pytest.mark.parametrize("which", PASSES)
+def test_residues_are_as_exact_as_expected(which: str) -> None:
+    given = tensors(((2, 64, 29, 30), (64, 64, 3, 3), [2, 2], [1, 1], [1, 1], 1))
+    more = [2, 2], [1, 1], [1, 1], 1
+    with conv.algorithm("reference"):
+        exact = dl._C._conv.run(*[t.double() for t in given[:3]], *more, which).numpy()
+    with conv.algorithm(RESIDUES):
+        error = np.abs(dl._C._conv.run(*given[:3], *more, which).numpy() - exact).max()
+    options = conv.explain(*given[:2], *more, which=which)
+    expected = {o.name: o.expected_error for o in options}[RESIDUES]
+    assert 0.05 * expected <= error / np.abs(exact).max() <= 2 * expected
 
 
 CASES: dict[str, Case] = {
@@ -103,13 +150,14 @@ CASES: dict[str, Case] = {
     "column": ((5, 70, 17, 17), (64, 70, 7, 1), [1, 1], [3, 0], [1, 1], 1),
     "signal": ((2, 96, 400), (64, 96, 5), [1], [2], [1], 1),
     "dilation": ((2, 40, 30, 31), (50, 40, 3, 3), [1, 1], [6, 5], [6, 4], 1),
+    "strided depth": ((2, 24, 5, 15, 17), (33, 24, 3, 3, 3), [1, 2, 2], [1, 0, 1], [1] * 3, 1),
     "far": ((2, 40, 65, 60), (24, 40, 3, 3), [1, 1], [18, 18], [18, 18], 1),
     "groups": ((2, 36, 19, 20), (24, 12, 5, 5), [2, 2], [2, 2], [1, 1], 3),
 }
 
 
 @pytest.mark.parametrize("which", ALL_PASSES)
-@pytest.mark.parametrize("name", (*SQUARES, *LINES))
+@pytest.mark.parametrize("name", (*SQUARES, *LINES, RESIDUES))
 def test_bits_do_not_depend_on_threads(name: str, which: str) -> None:
     before = dl.get_num_threads()
     ran = 0
@@ -156,6 +204,7 @@ def test_windows_have_taps_wherever_a_tile_has_several_results() -> None:
         ("winograd_row3", ((8, 128, 17, 17), (128, 128, 1, 7), [1, 1], [0, 3], [1, 1], 1)),
         ("winograd_column3", ((8, 128, 17, 17), (128, 128, 7, 1), [1, 1], [3, 0], [1, 1], 1)),
         ("winograd4", ((8, 512, 65, 65), (128, 512, 3, 3), [1, 1], [6, 6], [6, 6], 1)),
+        (RESIDUES, ((8, 256, 28, 28), (256, 256, 3, 3), [2, 2], [1, 1], [1, 1], 1)),
         ("winograd_row4", ((8, 384, 8, 8), (384, 384, 1, 3), [1, 1], [0, 1], [1, 1], 1)),
     ],
 )

@@ -1,6 +1,7 @@
 // Winograd's algorithm.
 #include "kernels/cpu/conv_winograd.h"
 #include "kernels/cpu/conv_algorithm.h"
+#include "kernels/cpu/conv_winograd_residues.h"
 #include "kernels/cpu/conv_winograd_weight.h"
 
 namespace deeplite::cpu::DL_ISA {
@@ -25,6 +26,8 @@ constexpr Algorithm kForward[] = {
      forward<float, WinoProduct<Square5>::run>, nullptr, true},
     {"winograd6", wino_applies<Square6>, wino_seconds<Square6, false>, wino_error<Square6>,
      forward<float, WinoProduct<Square6>::run>, nullptr, true},
+    {"winograd_residues", wino_residues_applies, wino_residues_seconds<false>, wino_error<Square5>,
+     wino_residues_forward<float>, nullptr},
     {"winograd_row3", wino_applies<Row3>, wino_seconds<Row3, false>, wino_error<Row3>,
      forward<float, WinoProduct<Row3>::run>, nullptr, true},
     {"winograd_row4", wino_applies<Row4>, wino_seconds<Row4, false>, wino_error<Row4>,
@@ -43,6 +46,8 @@ constexpr Algorithm kBackwardInput[] = {
      backward_input<float, WinoProduct<Square5>::run>, nullptr},
     {"winograd6", wino_applies<Square6>, wino_seconds<Square6, true>, wino_error<Square6>,
      backward_input<float, WinoProduct<Square6>::run>, nullptr},
+    {"winograd_residues", wino_residues_applies, wino_residues_seconds<true>, wino_error<Square5>,
+     backward_input<float, wino_residue>, nullptr},
     {"winograd_row3", wino_applies<Row3>, wino_seconds<Row3, true>, wino_error<Row3>,
      backward_input<float, WinoProduct<Row3>::run>, nullptr},
     {"winograd_row4", wino_applies<Row4>, wino_seconds<Row4, true>, wino_error<Row4>,

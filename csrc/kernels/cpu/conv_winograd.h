@@ -363,25 +363,22 @@ WinoSize wino_size(const dl_conv& p, bool backward, int64_t residues) {
             {step[0], step[1]}};
 }
 
-// Seconds on one thread: the products, at what the micro-kernel reaches with blocks of so many
-// tiles; per vector of N channels, the transforms of tiles, of results and of filters, in cycles
-// per point; and the traffic. Fitted to the 3x3 layers of VGG-16, ResNet and GoogLeNet.
-template <class S, bool backward>
-double wino_seconds(const dl_conv& p) {
+// Seconds of a product on one thread: the products, at what the micro-kernel reaches with blocks of so
+// many tiles; per vector of N channels, the transforms of tiles, of results and of filters, in cycles per
+// point (input, output: of the first two). share: of the channels under all windows, on average over the
+// residues; weights: elements of a group. Fitted to the 3x3 layers of VGG-16, ResNet and GoogLeNet.
+template <class S>
+double wino_product_seconds(const WinoSize& size, double share, double weights, double input,
+                            double output) {
     typedef WinoPlan<float, S> W;
-    const int64_t residues = backward ? conv_volume(p.stride) : 1;
-    const W w(wino_size<S>(p, backward, residues));
+    const W w(size);
     const double points = W::POINTS, tiles = double(w.grid.count), n = W::N;
     const double padded = tiles / double(w.stretch) * double(w.blocks(w.stretch) * w.block);
-    // Residues have more windows or fewer; w has the larger number.
-    const double share = double(wino_count_parts<S>(p)) / double(w.size.parts * residues);
-    const double cb = double(w.blocks_v) * (backward ? share : 1);
+    const double cb = double(w.blocks_v) * share;
     const double kb = double(gemm_div_up(w.size.rows, W::N));
     const double filters = !w.makes_filters_once() ? double(w.stretches()) : 1;
     const double rows_share = w.block >= 8 ? 0.85 : 0.14 + 0.095 * double(w.block);
     const double products = points * padded * cb * kb * n * n / (conv_peak<float>() * rows_share);
-    const double input = p.stride[2] == 1 ? 9 : !backward && S::R0 == 2 ? 15 : 25;
-    const double output = backward && p.stride[2] == 2 ? 10 : 4;
     const double transforms =
         points * kConvCycle *
         (tiles * (input * cb + output * kb) + filters * cb * n * kb * (W::POINTS == 16 ? 4 : 2.5));
@@ -394,14 +391,24 @@ double wino_seconds(const dl_conv& p) {
     const double runs = tiles / run * n * (5 * S::A0 * cb + 2 * S::M0 * kb) * kConvCycle;
     // Transformed filters are written; all weights are read for each window of theirs.
     const double u = points * cb * kb * n * n;
-    const double made = filters *
-                        (u + double(w.size.parts) * conv_w_size(p) / double(w.size.groups)) *
-                        sizeof(float) / 90e9;
+    const double made = filters * (u + double(w.size.parts) * weights) * sizeof(float) / 90e9;
     const double calls = points * double(w.stretches() * w.blocks(w.stretch) * w.chunks_k) *
                          double(w.chunks_c()) * 25 * kConvCycle;
+    return double(w.size.groups) * (products + transforms + again + runs + made + calls);
+}
+
+template <class S, bool backward>
+double wino_seconds(const dl_conv& p) {
+    const int64_t residues = backward ? conv_volume(p.stride) : 1;
+    const WinoSize size = wino_size<S>(p, backward, residues);
+    // Residues have more windows or fewer; size has the larger number.
+    const double share = double(wino_count_parts<S>(p)) / double(size.parts * residues);
+    const double input = p.stride[2] == 1 ? 9 : !backward && S::R0 == 2 ? 15 : 25;
+    const double output = backward && p.stride[2] == 2 ? 10 : 4;
     // Threads meet after the filters and after each of the first tiles.
-    return double(residues * w.size.groups) *
-               (products + transforms + again + runs + made + calls) +
+    return double(residues) * wino_product_seconds<S>(size, backward ? share : 1,
+                                                      conv_w_size(p) / double(p.groups), input,
+                                                      output) +
            10e-6 + conv_traffic(p) / 2.5;
 }
 
