@@ -37,7 +37,7 @@ struct MaskedDot {
 template <class T, int A, int B>
 void masked_dot(const MaskedDot<T>& t) {
     typedef typename Vec<T>::type vec;
-    constexpr int N = Vec<T>::N, SUMS = MaskedDots<T>::SUMS;
+    constexpr int N = Vec<T>::N;
     vec acc[A * B];
 #pragma GCC unroll 16
     for (int i = 0; i < A * B; ++i) acc[i] = vec{};
@@ -70,14 +70,7 @@ void masked_dot(const MaskedDot<T>& t) {
             step(x, dy, bit,
                  [&](const T* p) __attribute__((always_inline)) { return vload_mask(p, tail); });
     }
-#pragma GCC unroll 4
-    for (int i = 0; i < SUMS; i += N) {
-        vec v[N];
-#pragma GCC unroll 16
-        for (int l = 0; l < N; ++l) v[l] = i + l < A * B ? acc[i + l < A * B ? i + l : 0] : vec{};
-        plane_reduce<T>(v);
-        vstore(t.sums + i, t.add ? vload(t.sums + i) + v[0] : v[0]);
-    }
+    plane_store_sums<T>(acc, t.sums, t.add);
 }
 
 template <class T>

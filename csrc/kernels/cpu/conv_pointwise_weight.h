@@ -113,6 +113,21 @@ DL_INLINE void plane_reduce(typename Vec<T>::type* v) {
     }
 }
 
+// The sums of the lanes of each of COUNT vectors -> sums (+ what is there when add), in whole vectors.
+template <class T, int COUNT>
+DL_INLINE void plane_store_sums(const typename Vec<T>::type (&acc)[COUNT], T* sums, bool add) {
+    typedef typename Vec<T>::type vec;
+    constexpr int N = Vec<T>::N;
+#pragma GCC unroll 7
+    for (int i = 0; i < COUNT; i += N) {
+        vec v[N];
+#pragma GCC unroll 16
+        for (int l = 0; l < N; ++l) v[l] = i + l < COUNT ? acc[i + l < COUNT ? i + l : 0] : vec{};
+        plane_reduce<T>(v);
+        vstore(sums + i, add ? vload(sums + i) + v[0] : v[0]);
+    }
+}
+
 template <class T, int A, int B>
 void plane_micro(const PlaneStep<T>& t) {
     typedef typename Vec<T>::type vec;
@@ -146,14 +161,7 @@ void plane_micro(const PlaneStep<T>& t) {
                 return vload_mask(p, mask);
             });
     }
-#pragma GCC unroll 7
-    for (int i = 0; i < A * B; i += N) {
-        vec v[N];
-#pragma GCC unroll 16
-        for (int l = 0; l < N; ++l) v[l] = i + l < A * B ? acc[i + l < A * B ? i + l : 0] : vec{};
-        plane_reduce<T>(v);
-        vstore(t.sums + i, t.add ? vload(t.sums + i) + v[0] : v[0]);
-    }
+    plane_store_sums<T>(acc, t.sums, t.add);
 }
 
 template <class T>
