@@ -44,6 +44,19 @@ DL_INLINE V vhold(V v) {
     return v;
 }
 
+// A vector of which the first n lanes are in memory; n is a constant N but at the end of a row.
+template <class T>
+DL_INLINE typename Vec<T>::type vload_lanes(const T* p, int64_t n, T fill = T(0)) {
+    return n == Vec<T>::N ? vload(p) : vload_n(p, n, fill);
+}
+template <class T>
+DL_INLINE void vstore_lanes(T* p, typename Vec<T>::type v, int64_t n) {
+    if (n == Vec<T>::N)
+        vstore(p, v);
+    else
+        vstore_n(p, v, n);
+}
+
 template <class T>
 DL_INLINE LaneMask<T> lane_mask(int64_t lo, int64_t hi) {
     constexpr int N = Vec<T>::N;

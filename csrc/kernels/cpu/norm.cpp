@@ -69,9 +69,9 @@ void row_products(const T* dy, const T* x, const T* weight, int64_t n, T centre,
             norm_add_products(sum, dot, d, v, len, centre);
         } else {
             norm_vectors<T>(len, [&](int64_t i, int64_t m) __attribute__((always_inline)) {
-                const typename Vec<T>::type scaled = norm_load(d + i, m) * norm_load(w + i, m);
+                const typename Vec<T>::type scaled = vload_lanes(d + i, m) * vload_lanes(w + i, m);
                 sum.lanes[0] += scaled;
-                dot.lanes[0] += scaled * (norm_load(v + i, m, centre) - c);
+                dot.lanes[0] += scaled * (vload_lanes(v + i, m, centre) - c);
             });
         }
         total_sum += norm_total(sum);

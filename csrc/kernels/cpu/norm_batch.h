@@ -134,7 +134,7 @@ struct FollowSum {
     const T* residual;
     FollowCut<T> cut;
     V operator()(V v, int64_t at, int64_t n) const {
-        return cut(v + norm_load(residual + at, n), at, n);
+        return cut(v + vload_lanes(residual + at, n), at, n);
     }
 };
 template <class T, class F>
@@ -160,8 +160,8 @@ void batch_write(const BatchWalk& w, const Follow& follow, const T* x, T* y, con
             const T* next = x + at + (ahead ? w.s : 0);
             norm_vectors<T>(len, [&](int64_t i, int64_t m) __attribute__((always_inline)) {
                 __builtin_prefetch(next + i, 0, 2);
-                const V v = (norm_load(x + at + i, m) - centre) * scale + shift;
-                norm_store(y + at + i, follow(v, at + i, m), m);
+                const V v = (vload_lanes(x + at + i, m) - centre) * scale + shift;
+                vstore_lanes(y + at + i, follow(v, at + i, m), m);
             });
         });
         return;
@@ -177,10 +177,10 @@ void batch_write(const BatchWalk& w, const Follow& follow, const T* x, T* y, con
     for (int64_t i = w.begin(part); i < w.end(part); ++i) {
         const int64_t at = (i * w.c + c0) * w.s;
         norm_vectors<T>(width, [&](int64_t j, int64_t m) __attribute__((always_inline)) {
-            const V v =
-                (norm_load(x + at + j, m) - norm_load(centre + j, m)) * norm_load(scale + j, m) +
-                norm_load(shift + j, m);
-            norm_store(y + at + j, follow(v, at + j, m), m);
+            const V v = (vload_lanes(x + at + j, m) - vload_lanes(centre + j, m)) *
+                            vload_lanes(scale + j, m) +
+                        vload_lanes(shift + j, m);
+            vstore_lanes(y + at + j, follow(v, at + j, m), m);
         });
     }
 }

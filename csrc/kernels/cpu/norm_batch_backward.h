@@ -31,7 +31,7 @@ struct GateByOutput {
     const T* y;
     V low, high;
     V operator()(V dy, V, V, V, int64_t at, int64_t n) const {
-        const V v = norm_load(y + at, n);
+        const V v = vload_lanes(y + at, n);
         return (v <= low) | (v >= high) ? V{} : dy;
     }
 };
@@ -59,8 +59,8 @@ void batch_sums_plane(const BatchWalk& w, const Gate& gate, const BatchGradients
         const int64_t end = e + kNormBlock < w.end(part) ? e + kNormBlock : w.end(part);
         NormSum<T> sum, dot;
         const auto add = [&](int64_t at, int64_t m, int lane) __attribute__((always_inline)) {
-            const V d = norm_load(g.x + at, m, mean) - centre;
-            const V dy = gate(norm_load(g.dy + at, m), d, scale, shift, at, m);
+            const V d = vload_lanes(g.x + at, m, mean) - centre;
+            const V dy = gate(vload_lanes(g.dy + at, m), d, scale, shift, at, m);
             sum.lanes[lane] += dy;
             dot.lanes[lane] += dy * d;
         };
@@ -108,11 +108,11 @@ void batch_sums_columns(const BatchWalk& w, const Gate& gate, const BatchGradien
         for (int64_t i = r; i < end; ++i) {
             const int64_t row = (i * w.c + c0) * w.s;
             norm_vectors<T>(of.width, [&](int64_t j, int64_t m) __attribute__((always_inline)) {
-                const V d = norm_load(g.x + row + j, m) - norm_load(of.centre + j, m);
-                const V dy = gate(norm_load(g.dy + row + j, m), d, norm_load(of.scale + j, m),
-                                  norm_load(of.shift + j, m), row + j, m);
-                norm_store(sum + j, norm_load(sum + j, m) + dy, m);
-                norm_store(dot + j, norm_load(dot + j, m) + dy * d, m);
+                const V d = vload_lanes(g.x + row + j, m) - vload_lanes(of.centre + j, m);
+                const V dy = gate(vload_lanes(g.dy + row + j, m), d, vload_lanes(of.scale + j, m),
+                                  vload_lanes(of.shift + j, m), row + j, m);
+                vstore_lanes(sum + j, vload_lanes(sum + j, m) + dy, m);
+                vstore_lanes(dot + j, vload_lanes(dot + j, m) + dy * d, m);
             });
         }
         for (int64_t j = 0; j < of.width; ++j) {
@@ -130,10 +130,10 @@ void batch_write_dx(const BatchWalk& w, const Gate& gate, const BatchGradients<T
     const int64_t c0 = w.first_channel(block), c1 = w.last_channel(block);
     const auto put = [&](int64_t at, int64_t m, V mean, V scale, V shift, V level, V slope)
                          __attribute__((always_inline)) {
-                             const V d = norm_load(g.x + at, m) - mean;
-                             const V dy = gate(norm_load(g.dy + at, m), d, scale, shift, at, m);
-                             if (g.dresidual) norm_store(g.dresidual + at, dy, m);
-                             if (g.dx) norm_store(g.dx + at, (dy - level - d * slope) * scale, m);
+                             const V d = vload_lanes(g.x + at, m) - mean;
+                             const V dy = gate(vload_lanes(g.dy + at, m), d, scale, shift, at, m);
+                             if (g.dresidual) vstore_lanes(g.dresidual + at, dy, m);
+                             if (g.dx) vstore_lanes(g.dx + at, (dy - level - d * slope) * scale, m);
                          };
     if (!w.columns) {
         const V mean = vset1(g.mean[c0]), scale = vset1(g.scale(c0)), shift = vset1(g.shift(c0)),
@@ -152,8 +152,9 @@ void batch_write_dx(const BatchWalk& w, const Gate& gate, const BatchGradients<T
     for (int64_t i = w.begin(part); i < w.end(part); ++i) {
         const int64_t row = (i * w.c + c0) * w.s;
         norm_vectors<T>(of.width, [&](int64_t j, int64_t m) __attribute__((always_inline)) {
-            put(row + j, m, norm_load(of.centre + j, m), norm_load(of.scale + j, m),
-                norm_load(of.shift + j, m), norm_load(of.level + j, m), norm_load(of.slope + j, m));
+            put(row + j, m, vload_lanes(of.centre + j, m), vload_lanes(of.scale + j, m),
+                vload_lanes(of.shift + j, m), vload_lanes(of.level + j, m),
+                vload_lanes(of.slope + j, m));
         });
     }
 }

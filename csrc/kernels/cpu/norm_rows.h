@@ -5,8 +5,8 @@
 #pragma once
 #include <math.h>
 
+#include "kernels/cpu/lanes.h"
 #include "kernels/cpu/parallel.h"
-#include "kernels/cpu/simd.h"
 
 namespace {
 
@@ -18,18 +18,6 @@ struct NormSum {
     typename Vec<T>::type lanes[2] = {};
 };
 
-// A vector of T, of which the first n lanes are in memory; n is a constant N but at the end of a row.
-template <class T>
-DL_INLINE typename Vec<T>::type norm_load(const T* p, int64_t n, T fill = T(0)) {
-    return n == Vec<T>::N ? vload(p) : vload_n(p, n, fill);
-}
-template <class T>
-DL_INLINE void norm_store(T* p, typename Vec<T>::type v, int64_t n) {
-    if (n == Vec<T>::N)
-        vstore(p, v);
-    else
-        vstore_n(p, v, n);
-}
 // f(i, lanes) for vectors that cover [0, n).
 template <class T, class F>
 DL_INLINE void norm_vectors(int64_t n, const F& f) {
@@ -48,7 +36,7 @@ DL_INLINE void norm_add_values(NormSum<T>& sum, const T* x, int64_t n) {
         sum.lanes[1] += vload(x + i + N);
     }
     norm_vectors<T>(n - i, [&](int64_t j, int64_t m) __attribute__((always_inline)) {
-        sum.lanes[0] += norm_load(x + i + j, m);
+        sum.lanes[0] += vload_lanes(x + i + j, m);
     });
 }
 // Distances to `centre`, and their squares.
@@ -66,7 +54,7 @@ DL_INLINE void norm_add_distances(NormSum<T>& sum, NormSum<T>& squares, const T*
         squares.lanes[1] += d1 * d1;
     }
     norm_vectors<T>(n - i, [&](int64_t j, int64_t m) __attribute__((always_inline)) {
-        const typename Vec<T>::type d = norm_load(x + i + j, m, centre) - c;
+        const typename Vec<T>::type d = vload_lanes(x + i + j, m, centre) - c;
         sum.lanes[0] += d;
         squares.lanes[0] += d * d;
     });
@@ -86,9 +74,9 @@ DL_INLINE void norm_add_products(NormSum<T>& sum, NormSum<T>& dot, const T* dy, 
         dot.lanes[1] += d1 * (vload(x + i + N) - c);
     }
     norm_vectors<T>(n - i, [&](int64_t j, int64_t m) __attribute__((always_inline)) {
-        const typename Vec<T>::type d = norm_load(dy + i + j, m);
+        const typename Vec<T>::type d = vload_lanes(dy + i + j, m);
         sum.lanes[0] += d;
-        dot.lanes[0] += d * (norm_load(x + i + j, m, centre) - c);
+        dot.lanes[0] += d * (vload_lanes(x + i + j, m, centre) - c);
     });
 }
 template <class T>
@@ -135,7 +123,7 @@ template <class T>
 DL_INLINE void row_affine(T* y, const T* x, int64_t n, T centre, T scale, T shift) {
     const typename Vec<T>::type c = vset1(centre), f = vset1(scale), s = vset1(shift);
     norm_vectors<T>(n, [&](int64_t i, int64_t m) __attribute__((always_inline)) {
-        norm_store(y + i, (norm_load(x + i, m) - c) * f + s, m);
+        vstore_lanes(y + i, (vload_lanes(x + i, m) - c) * f + s, m);
     });
 }
 

@@ -55,18 +55,6 @@ void each_row(const dl_pool& p, const int64_t size[3], int64_t work, const F& f)
                  });
 }
 
-template <class T>
-DL_INLINE typename Vec<T>::type load_lanes(const T* p, int64_t n) {
-    return n == Vec<T>::N ? vload(p) : vload_n(p, n);
-}
-template <class T>
-DL_INLINE void store_lanes(T* p, typename Vec<T>::type v, int64_t n) {
-    if (n == Vec<T>::N)
-        vstore(p, v);
-    else
-        vstore_n(p, v, n);
-}
-
 // The first of equals wins, and the last NaN; a window of padding only gives the lowest number.
 template <class T>
 void max_pixel(const dl_pool& p, const Window w[3], const T* x, T* y, int64_t* indices) {
@@ -81,12 +69,12 @@ void max_pixel(const dl_pool& p, const Window w[3], const T* x, T* y, int64_t* i
         const int64_t first = any ? (w[0].begin * p.in[1] + w[1].begin) * p.in[2] + w[2].begin : 0;
         VI at = vset1(I(first));
         each_tap(p, w, [&](int64_t i) {
-            const V v = load_lanes(x + i * p.channels + c, lanes);
+            const V v = vload_lanes(x + i * p.channels + c, lanes);
             const VI better = (v > best) | (v != v);
             best = better ? v : best;
             at = better ? vset1(I(i)) : at;
         });
-        store_lanes(y + c, best, lanes);
+        vstore_lanes(y + c, best, lanes);
         if (indices)
             for (int64_t l = 0; l < lanes; ++l) indices[c + l] = at[l];
     }
@@ -125,7 +113,7 @@ void mean_vectors(const dl_pool& p, const Window w[3], T divisor, const T* x, T*
     int64_t count = 0;
     each_tap(p, w, [&](int64_t i) {
 #pragma GCC unroll 4
-        for (int v = 0; v < V; ++v) sum[v] += load_lanes(x + i * p.channels + v * N, count_of(v));
+        for (int v = 0; v < V; ++v) sum[v] += vload_lanes(x + i * p.channels + v * N, count_of(v));
         if (++count < kMeanPart) return;
         for (int v = 0; v < V; ++v) total[v] += sum[v], sum[v] = vec{};
         count = 0;
@@ -133,7 +121,7 @@ void mean_vectors(const dl_pool& p, const Window w[3], T divisor, const T* x, T*
     // A window that meets only padding has sum 0 and maybe size 0.
     for (int v = 0; v < V; ++v) {
         const vec all = total[v] + sum[v];
-        store_lanes(y + v * N, divisor == T(0) ? vec{} : all / vset1(divisor), count_of(v));
+        vstore_lanes(y + v * N, divisor == T(0) ? vec{} : all / vset1(divisor), count_of(v));
     }
 }
 
@@ -185,7 +173,7 @@ void spread_pixel(const dl_pool& p, const Cover c[3], bool adaptive, const T* dy
     using V = typename Vec<T>::type;
     constexpr int64_t N = Vec<T>::N;
     for (int64_t ch = 0; ch < p.channels; ch += N)
-        store_lanes(dx + ch, V{}, p.channels - ch < N ? p.channels - ch : N);
+        vstore_lanes(dx + ch, V{}, p.channels - ch < N ? p.channels - ch : N);
     for (int64_t a = c[0].begin; a < c[0].end; ++a)
         for (int64_t b = c[1].begin; b < c[1].end; ++b)
             for (int64_t e = c[2].begin; e < c[2].end; ++e) {
@@ -196,9 +184,9 @@ void spread_pixel(const dl_pool& p, const Cover c[3], bool adaptive, const T* dy
                 const T* from = dy + ((a * p.out[1] + b) * p.out[2] + e) * p.channels;
                 for (int64_t ch = 0; ch < p.channels; ch += N) {
                     const int64_t lanes = p.channels - ch < N ? p.channels - ch : N;
-                    const V v =
-                        load_lanes(dx + ch, lanes) + load_lanes(from + ch, lanes) / vset1(divisor);
-                    store_lanes(dx + ch, v, lanes);
+                    const V v = vload_lanes(dx + ch, lanes) +
+                                vload_lanes(from + ch, lanes) / vset1(divisor);
+                    vstore_lanes(dx + ch, v, lanes);
                 }
             }
 }

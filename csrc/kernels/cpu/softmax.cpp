@@ -8,8 +8,8 @@
 
 #include <math.h>
 
+#include "kernels/cpu/lanes.h"
 #include "kernels/cpu/parallel.h"
-#include "kernels/cpu/simd.h"
 #include "kernels/cpu/softmax_planes.h"
 #include "kernels/cpu/strided.h"
 #include "kernels/cpu/vmath.h"
@@ -27,17 +27,6 @@ DL_INLINE void for_vectors(int64_t n, const F& f) {
     int64_t i = 0;
     for (; n - i >= N; i += N) f(i, N);
     if (i < n) f(i, n - i);
-}
-template <class T>
-DL_INLINE V<T> load(const T* p, int64_t count, T fill) {
-    return count == Vec<T>::N ? vload(p) : vload_n<T>(p, count, fill);
-}
-template <class T>
-DL_INLINE void store(T* p, V<T> v, int64_t count) {
-    if (count == Vec<T>::N)
-        vstore(p, v);
-    else
-        vstore_n<T>(p, v, count);
 }
 
 // Float lanes hold at most 64 additions each before they go to a double.
@@ -72,7 +61,7 @@ T row_max(const T* x, int64_t n) {
         m0 = vmax(vload(x + i), m0);
         m1 = vmax(vload(x + i + N), m1);
     }
-    for (; i < n; i += N) m0 = vmax(load<T>(x + i, n - i < N ? n - i : N, -T(INFINITY)), m0);
+    for (; i < n; i += N) m0 = vmax(vload_lanes<T>(x + i, n - i < N ? n - i : N, -T(INFINITY)), m0);
     m0 = vmax(m0, m1);
     T top = m0[0];
     for (int l = 1; l < N; ++l) top = m0[l] > top ? m0[l] : top;
@@ -85,13 +74,13 @@ void softmax_row(const T* x, T* y, int64_t n) {
     V<T> top = vset1<T>(row_max(x, n));
     RowSum<T> sum;
     for_vectors<T>(n, [&](int64_t i, int64_t count) {
-        V<T> e = vexp(load<T>(x + i, count, -T(INFINITY)) - top);
-        store<T>(y + i, e, count);
+        V<T> e = vexp(vload_lanes<T>(x + i, count, -T(INFINITY)) - top);
+        vstore_lanes<T>(y + i, e, count);
         sum.add(count == Vec<T>::N ? e : vload_n<T>(y + i, count, T(0)));
     });
     V<T> scale = vset1<T>(T(1.0 / sum.result()));
     for_vectors<T>(n, [&](int64_t i, int64_t count) {
-        store<T>(y + i, load<T>(y + i, count, T(0)) * scale, count);
+        vstore_lanes<T>(y + i, vload_lanes<T>(y + i, count, T(0)) * scale, count);
     });
 }
 
@@ -100,12 +89,12 @@ void log_softmax_row(const T* x, T* y, int64_t n) {
     T top = row_max(x, n);
     RowSum<T> sum;
     for_vectors<T>(n, [&](int64_t i, int64_t count) {
-        V<T> e = vexp(load<T>(x + i, count, -T(INFINITY)) - top);
+        V<T> e = vexp(vload_lanes<T>(x + i, count, -T(INFINITY)) - top);
         sum.add(e);
     });
     V<T> log_sum = vset1<T>(T(log(sum.result())));
     for_vectors<T>(n, [&](int64_t i, int64_t count) {
-        store<T>(y + i, (load<T>(x + i, count, T(0)) - top) - log_sum, count);
+        vstore_lanes<T>(y + i, (vload_lanes<T>(x + i, count, T(0)) - top) - log_sum, count);
     });
 }
 
@@ -114,12 +103,12 @@ template <class T>
 void softmax_backward_row(const T* y, const T* dy, T* dx, int64_t n) {
     RowSum<T> sum;
     for_vectors<T>(n, [&](int64_t i, int64_t count) {
-        sum.add(load<T>(y + i, count, T(0)) * load<T>(dy + i, count, T(0)));
+        sum.add(vload_lanes<T>(y + i, count, T(0)) * vload_lanes<T>(dy + i, count, T(0)));
     });
     V<T> dot = vset1<T>(T(sum.result()));
     for_vectors<T>(n, [&](int64_t i, int64_t count) {
-        V<T> d = (load<T>(dy + i, count, T(0)) - dot) * load<T>(y + i, count, T(0));
-        store<T>(dx + i, d, count);
+        V<T> d = (vload_lanes<T>(dy + i, count, T(0)) - dot) * vload_lanes<T>(y + i, count, T(0));
+        vstore_lanes<T>(dx + i, d, count);
     });
 }
 
@@ -127,11 +116,12 @@ void softmax_backward_row(const T* y, const T* dy, T* dx, int64_t n) {
 template <class T>
 void log_softmax_backward_row(const T* y, const T* dy, T* dx, int64_t n) {
     RowSum<T> sum;
-    for_vectors<T>(n, [&](int64_t i, int64_t count) { sum.add(load<T>(dy + i, count, T(0))); });
+    for_vectors<T>(n,
+                   [&](int64_t i, int64_t count) { sum.add(vload_lanes<T>(dy + i, count, T(0))); });
     V<T> total = vset1<T>(T(sum.result()));
     for_vectors<T>(n, [&](int64_t i, int64_t count) {
-        V<T> e = vexp(load<T>(y + i, count, T(0)));
-        store<T>(dx + i, load<T>(dy + i, count, T(0)) - e * total, count);
+        V<T> e = vexp(vload_lanes<T>(y + i, count, T(0)));
+        vstore_lanes<T>(dx + i, vload_lanes<T>(dy + i, count, T(0)) - e * total, count);
     });
 }
 

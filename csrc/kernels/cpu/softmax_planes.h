@@ -3,8 +3,8 @@
 // copied, everything is read twice, and the longer the rows the better hardware looks ahead (8x21x128x128, two
 // threads: 0.93 ms by tiles of 2 kB rows, 0.80 by rows of 16 kB, 0.60 by rows of 64 kB).
 #pragma once
+#include "kernels/cpu/lanes.h"
 #include "kernels/cpu/parallel.h"
-#include "kernels/cpu/simd.h"
 #include "kernels/cpu/vmath.h"
 
 namespace {
@@ -18,15 +18,6 @@ struct Planes {
     const T *a, *b;
     T *out, *sum, *part;
 
-    static V load(const T* p, int64_t count) {
-        return count == N ? vload(p) : vload_n<T>(p, count, T(0));
-    }
-    static void store(T* p, V v, int64_t count) {
-        if (count == N)
-            vstore(p, v);
-        else
-            vstore_n<T>(p, v, count);
-    }
     // f(place, column, lanes) for the vectors of row r. The numbers of a column are whole vectors.
     template <class F>
     void row(int64_t r, const F& f) const {
@@ -56,23 +47,23 @@ struct Planes {
     void put(const F& f) const {
         for (int64_t r = 0; r < n; ++r)
             row(r, [&](int64_t at, int64_t i, int64_t count) {
-                store(out + at, f(at, i, count), count);
+                vstore_lanes(out + at, f(at, i, count), count);
             });
     }
 
     // a is y, b is dy
     void softmax_backward() const {
         add_up([&](int64_t at, int64_t, int64_t count) {
-            return load(a + at, count) * load(b + at, count);
+            return vload_lanes(a + at, count) * vload_lanes(b + at, count);
         });
         put([&](int64_t at, int64_t i, int64_t count) {
-            return (load(b + at, count) - vload(sum + i)) * load(a + at, count);
+            return (vload_lanes(b + at, count) - vload(sum + i)) * vload_lanes(a + at, count);
         });
     }
     void log_softmax_backward() const {
-        add_up([&](int64_t at, int64_t, int64_t count) { return load(b + at, count); });
+        add_up([&](int64_t at, int64_t, int64_t count) { return vload_lanes(b + at, count); });
         put([&](int64_t at, int64_t i, int64_t count) {
-            return load(b + at, count) - vexp(load(a + at, count)) * vload(sum + i);
+            return vload_lanes(b + at, count) - vexp(vload_lanes(a + at, count)) * vload(sum + i);
         });
     }
 };
