@@ -99,7 +99,8 @@ constexpr Algorithm kBackwardWeight[] = {
 
 constexpr Algorithms (*kFamilies[])(dl_conv_pass) = {
     conv_depthwise_algorithms, conv_direct_algorithms, conv_gemm_algorithms,
-    conv_masked_algorithms,    conv_weight_algorithms, conv_winograd_algorithms,
+    conv_grouped_algorithms,   conv_masked_algorithms, conv_weight_algorithms,
+    conv_winograd_algorithms,
 };
 
 struct AlgorithmList {

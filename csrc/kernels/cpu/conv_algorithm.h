@@ -29,6 +29,7 @@ struct Algorithms {
 Algorithms conv_depthwise_algorithms(dl_conv_pass pass);      // windows of a single channel
 Algorithms conv_direct_algorithms(dl_conv_pass pass);         // rows read in place
 Algorithms conv_gemm_algorithms(dl_conv_pass pass);           // packed as for a matrix product
+Algorithms conv_grouped_algorithms(dl_conv_pass pass);        // filters of a group as lanes
 Algorithms conv_masked_algorithms(dl_conv_pass pass);         // whole planes, edges masked out
 Algorithms conv_weight_algorithms(dl_conv_pass pass);         // gradients of dense weights
 Algorithms conv_winograd_algorithms(dl_conv_pass pass);       // fewer products
