@@ -44,7 +44,11 @@ struct Taps {
     std::vector<int64_t> begin{0}, at;
     std::vector<double> weight;
 
-    explicit Taps(const Axis& a) : in(a.in), out(a.out) {}
+    explicit Taps(const Axis& a) : in(a.in), out(a.out) {  // most outputs have a tap at least
+        begin.reserve(size_t(out) + 1);
+        at.reserve(size_t(out));
+        weight.reserve(size_t(out));
+    }
     void add(int64_t from, double w) {
         at.push_back(from);
         weight.push_back(w);
