@@ -3,6 +3,7 @@
 // the sums of a few filters and channels, a vector each; the lanes of a sum are added up at the end of
 // a stretch of positions, of which L1 holds a tile's planes for all taps.
 #pragma once
+#include "kernels/cpu/conv_cost.h"
 #include "kernels/cpu/conv_masked.h"
 #include "kernels/cpu/conv_pointwise_weight.h"
 
@@ -259,7 +260,7 @@ inline double masked_weight_seconds(const dl_conv& p) {
     if (conv_volume(p.stride) > 1)
         cycles += x / row * __builtin_fmax(8, 0.45 * row) + tiles * double(p.n) * vectors * 2;
     const double bytes = (x * double(p.groups) + double(p.n) * double(p.k) * plane) * element;
-    return double(p.groups) * cycles / 3.7e9 + bytes / 80e9;
+    return double(p.groups) * conv_narrow(p, 0.7) * cycles / kConvHertz + bytes / 80e9;
 }
 
 }  // namespace

@@ -173,6 +173,7 @@ inline double direct_seconds(const dl_conv& p, bool backward) {
     const double step = blocks * whole + fewer[int(rest)];
     double cycles = c.groups * vectors * (c.steps() * step * 1.06 + c.rows - rest + 5 * rest);
     if (c.out_mul > 1) cycles += c.groups * c.rows * c.positions() * 1.2;
+    if (c.out_mul > 1) cycles *= conv_narrow(p, 1.35);
     cycles += c.weights() * 1.5 + c.inputs * 0.25;
     // Inputs that do not fit into L1 come too slowly where they serve few filters.
     const double reach = c.channels * double(p.kernel[1]) * double(c.width * c.mul) * c.lanes;
@@ -247,6 +248,7 @@ inline double masked_seconds(const dl_conv& p, bool backward) {
         cycles +=
             c.groups * c.rows * c.grid_rows * __builtin_fmax(10.0, (grouped ? 0.3 : 1.2) * out);
     if (dense && together) cycles += c.groups * c.rows * c.positions() * 0.4;
+    if (backward) cycles *= conv_narrow(p, 0.72);
     const double far = (grouped ? 0 : c.far_inputs(blocks)) + c.repeats * c.far_weights(c.n, 3e-9);
     return c.repeats * cycles / kConvHertz + far + kConvPacked / 2 +
            conv_traffic(p) / (flat ? 20 : 8);

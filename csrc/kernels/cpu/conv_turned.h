@@ -51,10 +51,8 @@ struct PixelList {
                 PixelRun r = pixel(s, j);
                 n = r.n = gemm_min(s.grid[2] - j % s.grid[2], end - j);
                 r.lane = j - i;
-                PixelRun& last = runs[count - 1];
-                if (r.lane > 0 && last.from + last.n * s.mul[2] == r.from &&
-                    last.to + last.n * s.out_mul[2] == r.to)
-                    last.n += n;
+                if (r.lane > 0 && follows(s, runs[count - 1], r))
+                    runs[count - 1].n += n;
                 else
                     runs[count++] = r;
             }
@@ -63,6 +61,9 @@ struct PixelList {
     }
 
  private:
+    static bool follows(const Sliding<T>& s, const PixelRun& last, const PixelRun& r) {
+        return last.from + last.n * s.mul[2] == r.from && last.to + last.n * s.out_mul[2] == r.to;
+    }
     static PixelRun pixel(const Sliding<T>& s, int64_t j) {
         const int64_t o2 = j % s.grid[2], rest = j / s.grid[2];
         const int64_t o1 = rest % s.grid[1], o0 = rest / s.grid[1] % s.grid[0];
@@ -207,11 +208,9 @@ struct TurnedProduct {
             const int64_t kn = gemm_min(kc, s.channels - k0);
             pack(s, list, s.src + k0 * s.src_plane, kn, pixels);
             for (int64_t f = r.f0; f < r.f1; f += NR) {
-                const T* w = packed + k0 * gemm_round_up(s.rows, NR) + f * kn;
-                if (!packed) {
-                    const PackStridedB<T> pack_weights{s.w, s.w_row, s.w_channel};
-                    w = pack_weights(weights, f, gemm_min(NR, r.f1 - f), k0, kn);
-                }
+                const PackStridedB<T> pack_weights{s.w, s.w_row, s.w_channel};
+                const T* w = packed ? packed + k0 * gemm_round_up(s.rows, NR) + f * kn
+                                    : pack_weights(weights, f, gemm_min(NR, r.f1 - f), k0, kn);
                 multiply(list, r, f, k0, kn, pixels, w, collect ? sums + (f - r.f0) * rows : sums,
                          collect);
             }

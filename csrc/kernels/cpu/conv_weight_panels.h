@@ -333,8 +333,8 @@ dl_status weight_panels(const dl_conv& p) {
                 s,  group, s.stretches * part / s.parts, s.stretches * (part + 1) / s.parts, s0, s1,
                 t0, t1};
             const int64_t row = s.row(t0), rows = s.row(t1) - row, task_ld = (s1 - s0) * W;
-            T* sums = all + part * apart + group * size + row * ld + s0 * W;
-            if (whole) sums = static_cast<T*>(dl_scratch(size_t(rows * task_ld) * sizeof(T), 1));
+            T* sums = whole ? static_cast<T*>(dl_scratch(size_t(rows * task_ld) * sizeof(T), 1))
+                            : all + part * apart + group * size + row * ld + s0 * W;
             if (!sums || !task.run(sums, whole ? task_ld : ld))
                 __atomic_store_n(&failed, 1, __ATOMIC_RELAXED);
             else if (whole)
