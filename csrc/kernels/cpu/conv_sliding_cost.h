@@ -94,10 +94,8 @@ inline double broadcast_seconds(const dl_conv& p, bool backward) {
                              : c.weights() * c.element > kConvL2 ? 2
                                                                  : 0.6);
     if (!flat) cycles += c.inputs * 0.4;  // rows are copied, strided or not
-    // Strided rows are taken one by one, each with all weights; those of few channels with a block.
-    const bool one_by_one = c.mul > 1 && c.channels > 8;
-    const double far = c.far_inputs(2.6 * pairs) * (flat ? 1 : 0) +
-                       c.far_weights(one_by_one ? c.grid_rows : c.n, flat ? 0.4e-9 : 1.1e-9);
+    const double far =
+        c.far_inputs(2.6 * pairs) * (flat ? 1 : 0) + c.far_weights(c.n, flat ? 0.4e-9 : 1.1e-9);
     // Groups: each begins anew, with rows of results and inputs that lie apart.
     const double apart = p.groups > 1 ? c.n * c.groups * 0.3e-6 + conv_traffic(p) : 0;
     return c.repeats * (cycles / kConvHertz + far) + apart + kConvPacked +

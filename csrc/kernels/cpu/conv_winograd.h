@@ -403,7 +403,8 @@ double wino_seconds(const dl_conv& p) {
     const WinoSize size = wino_size<S>(p, backward, residues);
     // Residues have more windows or fewer; size has the larger number.
     const double share = double(wino_count_parts<S>(p)) / double(size.parts * residues);
-    const double input = p.stride[2] == 1 ? 9 : !backward && S::R0 == 2 ? 15 : 25;
+    const bool split = !backward && p.stride[2] > 1;  // rows of input
+    const double input = !split ? (p.stride[2] == 1 ? 9 : 12) : S::R0 == 2 ? 10 : 25;
     const double output = backward && p.stride[2] == 2 ? 10 : 4;
     // Threads meet after the filters and after each of the first tiles.
     return double(residues) * wino_product_seconds<S>(size, backward ? share : 1,
