@@ -124,6 +124,19 @@ def run(case: Case, which: str, name: str, dtype: str, bias: bool = False) -> np
         return dl._C._conv.run(x, w, dy, *case[2:], which).numpy()
 
 
+def by_threads(case: Case, which: str, name: str, bias: bool = False) -> list[np.ndarray | None]:
+    """What `run` answers in float32 on 1, 2 and 4 threads."""
+    before = dl.get_num_threads()
+    results = []
+    try:
+        for threads in (1, 2, 4):
+            dl.set_num_threads(threads)
+            results.append(run(case, which, name, "float32", bias=bias))
+    finally:
+        dl.set_num_threads(before)
+    return results
+
+
 @pytest.mark.parametrize("isa", cpu.capability())
 @pytest.mark.parametrize("which", PASSES)
 @pytest.mark.parametrize("name", ALGORITHMS)
@@ -189,18 +202,11 @@ def test_bits_do_not_depend_on_threads(name: str, which: str) -> None:
         ((2, 30, 6, 7), (700, 30, 1, 1), [1, 1], [0, 0], [1, 1], 1),
         ((3, 80, 14, 14), (80, 16, 3, 3), [2, 2], [1, 1], [1, 1], 5),
     ]
-    before = dl.get_num_threads()
-    try:
-        for case in cases:
-            results = []
-            for threads in (1, 2, 4):
-                dl.set_num_threads(threads)
-                results.append(run(case, which, name, "float32"))
-            if results[0] is None:
-                continue
-            assert all(np.array_equal(results[0], r) for r in results[1:]), case
-    finally:
-        dl.set_num_threads(before)
+    for case in cases:
+        results = by_threads(case, which, name)
+        if results[0] is None:
+            continue
+        assert all(np.array_equal(results[0], r) for r in results[1:]), case
 
 
 @pytest.mark.parametrize("channels", (5, 600))
@@ -225,14 +231,7 @@ LATE: list[Case] = [
 
 def is_right_for_any_threads(case: Case, which: str, name: str) -> None:
     exact = run(case, which, "reference", "float64", bias=True)
-    before = dl.get_num_threads()
-    try:
-        results = []
-        for threads in (1, 2, 4):
-            dl.set_num_threads(threads)
-            results.append(run(case, which, name, "float32", bias=True))
-    finally:
-        dl.set_num_threads(before)
+    results = by_threads(case, which, name, bias=True)
     assert results[0] is not None and exact is not None
     assert np.abs(results[0] - exact).max() <= 5e-6 * np.abs(exact).max()
     assert all(np.array_equal(results[0], r) for r in results[1:])
@@ -281,16 +280,9 @@ GROUPED: list[Case] = [
 @pytest.mark.parametrize("name", ("grouped", "masked"))
 def test_few_channels_a_group(name: str, case: Case, which: str, isa: str) -> None:
     """Without packing: right, and the same bits, however the work is shared out."""
-    before = dl.get_num_threads()
-    try:
-        with cpu.using_isa(isa):
-            exact = run(case, which, "reference", "float64", bias=True)
-            results = []
-            for threads in (1, 2, 4):
-                dl.set_num_threads(threads)
-                results.append(run(case, which, name, "float32", bias=True))
-    finally:
-        dl.set_num_threads(before)
+    with cpu.using_isa(isa):
+        exact = run(case, which, "reference", "float64", bias=True)
+        results = by_threads(case, which, name, bias=True)
     if name == "grouped" and (isa != "avx512" or len(case[2]) == 3):
         assert results == [None] * 3
         return

@@ -352,11 +352,7 @@ Sliding<T> broadcast_flat(Sliding<T> s, ConvTap* tap) {
 
 template <class T>
 dl_status broadcast_product(const Sliding<T>& given, const BroadcastWeights<T>& weights) {
-    if (given.columns() == 0 || given.rows == 0) return DL_OK;
-    if (given.steps() == 0) {
-        sliding_empty(given);
-        return DL_OK;
-    }
+    if (sliding_without_sums(given)) return DL_OK;
     ConvTap tap;
     const Sliding<T> s = broadcast_flat(given, &tap);
     const BroadcastPlan<T> plan(s, dl_num_threads());

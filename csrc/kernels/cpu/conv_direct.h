@@ -258,11 +258,7 @@ void direct_weights(const Sliding<T>& s, T* to) {
 // The sliding product without a matrix product.
 template <class T>
 dl_status sliding_direct(const Sliding<T>& s) {
-    if (s.columns() == 0 || s.rows == 0) return DL_OK;
-    if (s.steps() == 0) {
-        sliding_empty(s);
-        return DL_OK;
-    }
+    if (sliding_without_sums(s)) return DL_OK;
     const int64_t steps = s.steps(), slabs = s.n * s.grid[0];
     // As many rows at a time as leave their inputs in L2, where a vector serves many filters: rows that
     // bands share count for little then. In L1, where it serves few and it holds a few rows.

@@ -180,11 +180,7 @@ SlidingCut sliding_cut(const Sliding<T>& s, int threads) {
 template <class T>
 dl_status sliding_gemm(const Sliding<T>& s) {
     typedef GemmTile<T> Tile;
-    if (s.columns() == 0 || s.rows == 0) return DL_OK;
-    if (s.steps() == 0) {
-        sliding_empty(s);
-        return DL_OK;
-    }
+    if (sliding_without_sums(s)) return DL_OK;
     const int threads = dl_num_threads();
     const SlidingCut cut = sliding_cut(s, threads);
     const int64_t columns = s.columns(), padded = gemm_round_up(s.rows, Tile::MR);

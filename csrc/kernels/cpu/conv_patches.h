@@ -385,11 +385,7 @@ bool patch_bands_apart(const Sliding<T>& s, const PatchBands<T>& bands,
 // The forward product by patches.
 template <class T>
 dl_status sliding_patches(const Sliding<T>& s) {
-    if (s.columns() == 0 || s.rows == 0) return DL_OK;
-    if (s.steps() == 0) {
-        sliding_empty(s);
-        return DL_OK;
-    }
+    if (sliding_without_sums(s)) return DL_OK;
     PatchWeights<T> weights(s);
     if (!weights.pack(s)) return DL_OUT_OF_MEMORY;
     const bool apart = ApartPatches<T>::applies(s);

@@ -188,5 +188,13 @@ void sliding_empty(const Sliding<T>& s) {
         }
     });
 }
+// Whether there is nothing to sum up: no result, or only those that no tap meets, which are written.
+template <class T>
+bool sliding_without_sums(const Sliding<T>& s) {
+    if (s.columns() == 0 || s.rows == 0) return true;
+    if (s.steps() != 0) return false;
+    sliding_empty(s);
+    return true;
+}
 
 }  // namespace

@@ -269,11 +269,7 @@ TurnedCut turned_cut(const Sliding<T>& s, int64_t kc, int threads) {
 template <class T>
 dl_status turned_gemm(const Sliding<T>& s) {
     typedef GemmTile<T> Tile;
-    if (s.columns() == 0 || s.rows == 0) return DL_OK;
-    if (s.steps() == 0) {
-        sliding_empty(s);
-        return DL_OK;
-    }
+    if (sliding_without_sums(s)) return DL_OK;
     const int threads = dl_num_threads();
     const int64_t columns = s.columns(), kc = turned_kc<T>(columns, s.channels);
     const TurnedCut cut = turned_cut(s, kc, threads);

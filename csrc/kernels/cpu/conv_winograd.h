@@ -333,11 +333,7 @@ template <class S>
 struct WinoProduct {
     template <class T>
     static dl_status run(const Sliding<T>& s) {
-        if (s.columns() == 0 || s.rows == 0) return DL_OK;
-        if (s.steps() == 0) {
-            sliding_empty(s);
-            return DL_OK;
-        }
+        if (sliding_without_sums(s)) return DL_OK;
         WinoPart parts[kWinoParts];
         int64_t step[2];
         const int count = wino_parts<S>(s, parts, step);
