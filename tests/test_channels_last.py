@@ -43,6 +43,9 @@ CONVS = {
     "full": ((3, 4, 5, 5), (7, 4, 5, 5), 1, 0, 1, 1),
     "far padding": ((1, 3, 2, 3), (5, 3, 3, 3), 1, 2, 1, 1),
     "long sum": ((4, 24, 28, 28), (16, 24, 3, 3), 1, 1, 1, 1),
+    "one channel": ((2, 1, 11, 12), (20, 1, 3, 3), 1, 1, 1, 1),
+    "one filter": ((2, 20, 11, 12), (1, 20, 3, 3), 1, 1, 1, 1),
+    "1x7": ((2, 19, 17, 17), (36, 19, 1, 7), 1, (0, 3), 1, 1),
     "3d": ((1, 3, 5, 6, 7), (4, 3, 3, 3, 3), (1, 2, 1), 1, 1, 1),
 }
 
@@ -87,7 +90,7 @@ def test_every_algorithm_agrees_with_the_loops(name: str, which: str) -> None:
         assert options[-1].name == "reference" and len(options) > 1
         assert ("depthwise" in [o.name for o in options]) == (ws[0] == xs[1] == args[3] > 1)
         for o in options:
-            assert o.error < 6e-6, o
+            assert o.error < (4e-5 if o.name == "winograd6" else 6e-6), o
 
 
 def test_a_weight_alone_asks_for_channels_last() -> None:

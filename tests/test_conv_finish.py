@@ -149,10 +149,10 @@ def test_every_activation(name: str, isa: str) -> None:
 def test_channels_last_results_stay_channels_last(name: str) -> None:
     p = Problem(name, "float32", last=True)
     what = "bias norm residual"
-    for algorithm in algorithms(p, "float32"):
+    for algorithm, activation in itertools.product(algorithms(p, "float32"), ("relu", "silu")):
         with conv.algorithm(algorithm):
-            y = p.run("float32", what, activation="relu")
-        assert error_of(p, y, what, "relu") <= bound_of(algorithm), algorithm
+            y = p.run("float32", what, activation=activation)
+        assert error_of(p, y, what, activation) <= bound_of(algorithm), (algorithm, activation)
     y = F.fused_conv(p.tensor(p.x, "float32"), p.tensor(p.w, "float32"), None, *p.args)
     last = dl.channels_last if y.dim() == 4 else dl.channels_last_3d
     assert y.is_contiguous(memory_format=last)

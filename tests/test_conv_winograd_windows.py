@@ -47,13 +47,22 @@ def random_case(rng: np.random.Generator) -> Case:
     return x, (groups * filters, channels, *kernel), stride, padding, dilation, groups
 
 
-def tensors(case: Case, seed: int = 7) -> list[dl.Tensor]:
-    """x, w, a gradient of y, and biases of y and x."""
+def in_order(order: str, t: dl.Tensor) -> dl.Tensor:
+    """t in an order of memory: "rows", "channels_last", where it has three dimensions or more."""
+    if order == "rows" or t.dim() < 4:
+        return t
+    return t.contiguous(memory_format=dl.channels_last if t.dim() == 4 else dl.channels_last_3d)
+
+
+def tensors(case: Case, seed: int = 7, order: str = "rows", weight: str = "") -> list[dl.Tensor]:
+    """x, w, a gradient of y, and biases of y and x; weight: its own order."""
     rng = np.random.default_rng(seed)
     zeros = dl.zeros(case[0]), dl.zeros(case[1])
     y = getattr(dl, f"conv{len(case[2])}d")(*zeros, None, *case[2:])
     shapes = case[0], case[1], tuple(y.shape), case[1][:1], case[0][1:2]
-    return [dl.from_numpy(rng.standard_normal(s).astype("float32")) for s in shapes]
+    made = [dl.from_numpy(rng.standard_normal(s).astype("float32")) for s in shapes]
+    orders = order, weight or order, order, order, order
+    return [in_order(o, t) for o, t in zip(orders, made, strict=True)]
 
 
 def run(case: Case, which: str, given: list[dl.Tensor], bias: bool = True) -> np.ndarray:
@@ -65,13 +74,15 @@ def run(case: Case, which: str, given: list[dl.Tensor], bias: bool = True) -> np
 
 
 @pytest.mark.parametrize("isa", cpu.capability())
+@pytest.mark.parametrize("order", ["rows", "channels_last"])
 @pytest.mark.parametrize("which", ALL_PASSES)
-def test_agrees_with_the_loops_on_random_shapes(which: str, isa: str) -> None:
+def test_agrees_with_the_loops_on_random_shapes(which: str, order: str, isa: str) -> None:
     rng = np.random.default_rng(ALL_PASSES.index(which))
     seen: set[str] = set()
-    for _ in range(40):
+    for i in range(40):
         case = random_case(rng)
-        given, bias = tensors(case), bool(rng.random() < 0.6)
+        given = tensors(case, 7, order, "rows" if i % 3 == 0 else order)
+        bias = bool(rng.random() < 0.6)
         with conv.algorithm("reference"):
             exact = run(case, which, [t.double() for t in given], bias)
         with cpu.using_isa(isa):
@@ -156,14 +167,15 @@ CASES: dict[str, Case] = {
 }
 
 
+@pytest.mark.parametrize("order", ["rows", "channels_last"])
 @pytest.mark.parametrize("which", ALL_PASSES)
 @pytest.mark.parametrize("name", (*SQUARES, *LINES, RESIDUES))
-def test_bits_do_not_depend_on_threads(name: str, which: str) -> None:
+def test_bits_do_not_depend_on_threads(name: str, which: str, order: str) -> None:
     before = dl.get_num_threads()
     ran = 0
     try:
         for case in CASES.values():
-            given = tensors(case)
+            given = tensors(case, order=order)
             names = [o.name for o in conv.explain(*given[:2], *case[2:], which=which)]
             if name not in names:
                 continue
@@ -176,7 +188,7 @@ def test_bits_do_not_depend_on_threads(name: str, which: str) -> None:
             ran += 1
     finally:
         dl.set_num_threads(before)
-    assert ran >= 2 or which == "backward_weight"
+    assert ran >= 2 or which == "backward_weight" or (name, order) == (RESIDUES, "channels_last")
 
 
 def names_for(kernel: tuple[int, ...], **more: int) -> set[str]:

@@ -123,7 +123,8 @@ AlgorithmList list_of(dl_conv_pass pass, const dl_conv& p) {
                                                  : &dl_conv_table::backward_weight;
     Algorithms* to = list.families;
     if (p.channels_last) {
-        *to = conv_channels_last_algorithms(pass);
+        *to++ = conv_channels_last_algorithms(pass);
+        *to = conv_winograd_algorithms(pass);
         return list;
     }
     *to++ = of_pass(pass, kForward, kBackwardInput, kBackwardWeight);

@@ -26,14 +26,15 @@ struct Algorithms {
     const Algorithm* end() const { return rows + count; }
 };
 
-Algorithms conv_depthwise_algorithms(dl_conv_pass pass);      // windows of a single channel
-Algorithms conv_direct_algorithms(dl_conv_pass pass);         // rows read in place
-Algorithms conv_gemm_algorithms(dl_conv_pass pass);           // packed as for a matrix product
-Algorithms conv_grouped_algorithms(dl_conv_pass pass);        // filters of a group as lanes
-Algorithms conv_masked_algorithms(dl_conv_pass pass);         // whole planes, edges masked out
-Algorithms conv_weight_algorithms(dl_conv_pass pass);         // gradients of dense weights
-Algorithms conv_winograd_algorithms(dl_conv_pass pass);       // fewer products
-Algorithms conv_channels_last_algorithms(dl_conv_pass pass);  // the only ones for that order
+Algorithms conv_depthwise_algorithms(dl_conv_pass pass);  // windows of a single channel
+Algorithms conv_direct_algorithms(dl_conv_pass pass);     // rows read in place
+Algorithms conv_gemm_algorithms(dl_conv_pass pass);       // packed as for a matrix product
+Algorithms conv_grouped_algorithms(dl_conv_pass pass);    // filters of a group as lanes
+Algorithms conv_masked_algorithms(dl_conv_pass pass);     // whole planes, edges masked out
+Algorithms conv_weight_algorithms(dl_conv_pass pass);     // gradients of dense weights
+Algorithms conv_winograd_algorithms(dl_conv_pass pass);   // fewer products
+// The only ones for that order, beside Winograd's.
+Algorithms conv_channels_last_algorithms(dl_conv_pass pass);
 
 // The one of three lists that belongs to a pass.
 inline Algorithms of_pass(dl_conv_pass pass, Algorithms forward, Algorithms backward_input,

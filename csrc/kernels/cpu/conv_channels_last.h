@@ -19,9 +19,8 @@ struct LastRun {
 template <class T>
 struct LastProduct {
     Sliding<T> s;
-    int64_t src_pixel, dst_pixel;     // channels of all groups
-    int64_t w_row, w_channel, w_tap;  // strides of the weights
-    ConvTap* taps;                    // in the order of memory
+    int64_t src_pixel, dst_pixel;  // channels of all groups
+    ConvTap* taps;                 // in the order of memory
     LastRun* runs;
     int64_t nruns;
     int64_t step_channels() const { return s.channels; }
@@ -55,15 +54,10 @@ template <class T>
 LastProduct<T> last_product(const dl_conv& p, const Sliding<T>& s, bool backward, LastRoom* room) {
     LastProduct<T> l;
     l.s = s, l.taps = room->taps, l.runs = room->runs;
+    l.src_pixel = backward ? p.k : p.c, l.dst_pixel = backward ? p.c : p.k;
     // Going back, taps come from the last one on: turned round they rise in memory.
     for (int64_t t = 0; t < s.ntaps; ++t) l.taps[t] = s.taps[backward ? s.ntaps - 1 - t : t];
     l.s.taps = l.taps;
-    l.src_pixel = backward ? p.k : p.c, l.dst_pixel = backward ? p.c : p.k;
-    const int64_t volume = conv_volume(p.kernel), c = p.c / p.groups;
-    const int64_t per_filter = c * volume, per_channel = p.w_channels_last ? 1 : volume;
-    l.w_tap = p.w_channels_last ? c : 1;
-    l.w_row = backward ? per_channel : per_filter,
-    l.w_channel = backward ? per_filter : per_channel;
     l.nruns = 0;
     for (int64_t t = 0; t < s.ntaps; ++t) {
         const ConvTap &tap = l.taps[t], &before = l.taps[t ? t - 1 : 0];
@@ -206,9 +200,10 @@ struct PackLastFilters {
             for (int64_t k = k0; k < k0 + kc;) {
                 const int64_t tap = k / l.s.channels, c = k % l.s.channels;
                 const int64_t n = gemm_min(l.s.channels - c, k0 + kc - k);
-                const T* from = w + (w0 + j) * l.w_row + l.taps[tap].w * l.w_tap + c * l.w_channel;
+                const T* from =
+                    w + (w0 + j) * l.s.w_row + l.taps[tap].w * l.s.w_tap + c * l.s.w_channel;
                 pack_sliver<T, NR>(buf + j * kc + (k - k0) * NR, from, gemm_min(NR, wn - j),
-                                   l.w_row, n, l.w_channel);
+                                   l.s.w_row, n, l.s.w_channel);
                 k += n;
             }
         return buf;

@@ -200,8 +200,8 @@ struct RowsAhead {
 template <class T>
 DL_INLINE int64_t sliding_place(const Sliding<T>& s, int64_t slab, int64_t row) {
     const int64_t n = slab / s.grid[0], o0 = slab % s.grid[0] * s.out_mul[0] + s.out_base[0];
-    return n * s.dst_image + (o0 * s.out[1] + row * s.out_mul[1] + s.out_base[1]) * s.out[2] +
-           s.out_base[2];
+    const int64_t line = o0 * s.out[1] + row * s.out_mul[1] + s.out_base[1];
+    return n * s.dst_image + (line * s.out[2] + s.out_base[2]) * s.dst_pixel;
 }
 
 // Rows are split by stride, unless the kernel is one column wide.

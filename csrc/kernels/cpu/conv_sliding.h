@@ -30,11 +30,12 @@ struct Sliding {
     int64_t grid[3], mul[3], out_mul[3], out_base[3];
 
     const T* src;
-    int64_t in[3], src_plane, src_image;
+    int64_t in[3], src_plane, src_pixel,
+        src_image;  // from a channel, a column, an image to the next
     T* dst;
-    int64_t out[3], dst_plane, dst_image;
+    int64_t out[3], dst_plane, dst_pixel, dst_image;
     const T* w;
-    int64_t w_group, w_row, w_channel;
+    int64_t w_group, w_row, w_channel, w_tap;
     const T* bias;         // or null
     ConvFinish<T> finish;  // of forward
 
@@ -56,6 +57,24 @@ inline void bound_tap(ConvTap* t, const int64_t in[3], const int64_t mul[3],
     }
 }
 
+// How images and weights lie in memory: sets the strides of a product whose sizes are set. filters,
+// channels: of a group.
+template <class T>
+void sliding_strides(const dl_conv& p, bool backward, Sliding<T>* s) {
+    const int64_t volume = conv_volume(p.kernel), filters = p.k / p.groups,
+                  channels = p.c / p.groups;
+    const int64_t w_tap = p.w_channels_last ? channels : 1,
+                  w_channel = p.w_channels_last ? 1 : volume;
+    const int64_t from = backward ? p.k : p.c, to = backward ? p.c : p.k;
+    s->src_plane = p.channels_last ? 1 : conv_volume(s->in);
+    s->src_pixel = p.channels_last ? from : 1, s->src_image = from * conv_volume(s->in);
+    s->dst_plane = p.channels_last ? 1 : conv_volume(s->out);
+    s->dst_pixel = p.channels_last ? to : 1, s->dst_image = to * conv_volume(s->out);
+    s->w_row = backward ? w_channel : channels * volume;
+    s->w_channel = backward ? channels * volume : w_channel;
+    s->w_tap = w_tap, s->w_group = filters * channels * volume;
+}
+
 // The forward product; `taps` has room for the kernel's volume.
 template <class T>
 Sliding<T> sliding_forward(const dl_conv& p, ConvTap* taps) {
@@ -66,11 +85,9 @@ Sliding<T> sliding_forward(const dl_conv& p, ConvTap* taps) {
         s.grid[d] = s.out[d] = p.out[d];
         s.in[d] = p.in[d], s.mul[d] = p.stride[d], s.out_mul[d] = 1, s.out_base[d] = 0;
     }
-    s.src = static_cast<const T*>(p.x), s.src_plane = conv_volume(p.in),
-    s.src_image = p.c * s.src_plane;
-    s.dst = static_cast<T*>(p.y), s.dst_plane = conv_volume(p.out), s.dst_image = p.k * s.dst_plane;
-    s.w = static_cast<const T*>(p.w), s.w_channel = s.ntaps, s.w_row = s.channels * s.ntaps;
-    s.w_group = s.rows * s.w_row;
+    s.src = static_cast<const T*>(p.x), s.dst = static_cast<T*>(p.y);
+    s.w = static_cast<const T*>(p.w);
+    sliding_strides(p, false, &s);
     s.bias = static_cast<const T*>(p.bias), s.finish = ConvFinish<T>(p);
     for (int64_t r = 0; r < s.ntaps; ++r) {
         const int64_t at[3] = {r / p.kernel[2] / p.kernel[1], r / p.kernel[2] % p.kernel[1],
@@ -93,11 +110,9 @@ Sliding<T> sliding_backward(const dl_conv& p, const int64_t phase[3], ConvTap* t
         s.out[d] = p.in[d], s.out_mul[d] = p.stride[d], s.out_base[d] = phase[d];
     }
     const int64_t volume = conv_volume(p.kernel);
-    s.src = static_cast<const T*>(p.y), s.src_plane = conv_volume(p.out),
-    s.src_image = p.k * s.src_plane;
-    s.dst = static_cast<T*>(p.x), s.dst_plane = conv_volume(p.in), s.dst_image = p.c * s.dst_plane;
-    s.w = static_cast<const T*>(p.w), s.w_row = volume, s.w_channel = s.rows * volume;
-    s.w_group = s.channels * s.w_channel;
+    s.src = static_cast<const T*>(p.y), s.dst = static_cast<T*>(p.x);
+    s.w = static_cast<const T*>(p.w);
+    sliding_strides(p, true, &s);
     s.bias = static_cast<const T*>(p.bias);
     s.volume = volume, s.ntaps = 0, s.taps = taps;
     for (int64_t r = 0; r < volume; ++r) {
@@ -172,18 +187,18 @@ template <class T>
 void sliding_empty(const Sliding<T>& s) {
     parallel_for(s.n * s.groups * s.rows, 16, [&](int64_t begin, int64_t end) {
         for (int64_t r = begin; r < end; ++r) {
-            const T value = s.bias ? s.bias[r % (s.groups * s.rows)] : T(0);
+            const int64_t n = r / (s.groups * s.rows), m = r % (s.groups * s.rows);
+            const T value = s.bias ? s.bias[m] : T(0);
             for (int64_t j = 0; j < s.positions(); ++j) {
                 const int64_t o2 = j % s.grid[2], o1 = j / s.grid[2] % s.grid[1];
                 const int64_t o0 = j / s.grid[2] / s.grid[1];
-                s.dst[r * s.dst_plane +
-                      ((o0 * s.out_mul[0] + s.out_base[0]) * s.out[1] + o1 * s.out_mul[1] +
-                       s.out_base[1]) *
-                          s.out[2] +
-                      o2 * s.out_mul[2] + s.out_base[2]] = value;
+                const int64_t row = (o0 * s.out_mul[0] + s.out_base[0]) * s.out[1] +
+                                    o1 * s.out_mul[1] + s.out_base[1];
+                s.dst[n * s.dst_image + m * s.dst_plane +
+                      (row * s.out[2] + o2 * s.out_mul[2] + s.out_base[2]) * s.dst_pixel] = value;
             }
             if (s.finish.on)
-                conv_finish_rows(s.finish, r % (s.groups * s.rows), s.dst + r * s.dst_plane, 0, 1,
+                conv_finish_rows(s.finish, m, s.dst + n * s.dst_image + m * s.dst_plane, 0, 1,
                                  s.positions());
         }
     });

@@ -109,9 +109,10 @@ void Wino<T, S>::input(int64_t g, int64_t vb, int64_t t0, int64_t first, int64_t
         const bool inside = slice >= 0 && slice < s.in[0];
         const WinoWindow window{
             {inside ? s.in[1] : 0, s.in[2]}, {part.off[1], part.off[2]}, {s.mul[1], s.mul[2]}};
-        const T* image = planes + run.n / s.grid[0] * s.src_image;
-        wino_input<T, S>(inside ? image + slice * s.in[1] * s.in[2] : image, s.src_plane,
-                         gemm_min(N, s.channels - c), window, grid, run, stage,
+        const int64_t at_slice = inside ? slice * s.in[1] * s.in[2] * s.src_pixel : 0;
+        const WinoImage<T> image{planes + run.n / s.grid[0] * s.src_image + at_slice, s.src_plane,
+                                 s.src_pixel, gemm_min(N, s.channels - c)};
+        wino_input<T, S>(image, window, grid, run, stage,
                          [&](int64_t t, int i, const typename Vec<T>::type(&d)[A1]) {
                              T* row = to[t] + i * A1 * v_point;
 #pragma GCC unroll 8
@@ -127,21 +128,17 @@ void Wino<T, S>::filters(int64_t g, int64_t k, int64_t c, T* u) const {
     const int64_t width = gemm_min(NR, gemm_round_up(s.rows - k, N));
     const int64_t end = gemm_min(blocks_v * N, c + KC);
     const T* group = s.w + g * s.w_group;
-    for (int64_t i = c; i < end; ++i, u += width) {
+    for (int64_t i = c; i < end; i += N, u += N * width) {
         const WinoPart& part = parts[i / (blocks_c * N)];
-        const int64_t channel = i % (blocks_c * N);
+        const int64_t channel = i % (blocks_c * N), cn = gemm_min(N, s.channels - channel);
         for (int64_t v = 0; v < width; v += N) {
-            V taps[S::TAPS] = {};  // of channels that are not there: 0 times whatever V holds
-            const int64_t there = gemm_min(N, s.rows - k - v);
-            if (channel < s.channels) {
-                const T* w = group + (k + v) * s.w_row + channel * s.w_channel;
-                // The rows are too many, or the channels too far apart, for the processor to see
-                // what comes.
-                for (int64_t r = 0; r < there; ++r)
-                    __builtin_prefetch(w + r * s.w_row + 8 * s.w_channel + part.first);
-                wino_taps<S>(w, s.w_row, there, part, taps);
+            const T* w = group + (k + v) * s.w_row + channel * s.w_channel;
+            WinoTaps<T, S> taps(s, w, gemm_min(N, s.rows - k - v), cn, part);
+            for (int64_t j = 0; j < N; ++j) {
+                V g[S::TAPS] = {};  // of channels that are not there: 0 times whatever V holds
+                if (j < cn) taps.of(j, g);
+                wino_filter<S>(g, u + j * width + v, u_panel);
             }
-            wino_filter<S>(taps, u + v, u_panel);
         }
     }
 }
@@ -232,7 +229,8 @@ void Wino<T, S>::rows(int64_t g, int64_t k, const T* u_all, const T* v, int64_t 
                                        {s.grid[1], s.grid[2]},
                                        {s.out_mul[1], s.out_mul[2]},
                                        s.out[2],
-                                       s.dst_plane};
+                                       s.dst_plane,
+                                       s.dst_pixel};
                 wino_output<T, S>(grid, run, products + at * p_tile() + i * ldv, p_tile(), scale,
                                   shift, to, kn, stage, rest);
             });

@@ -120,6 +120,55 @@ DL_INLINE void wino_taps(const T* w, int64_t row_stride, int64_t rn, const WinoP
     }
 }
 
+// The taps of N rows and N channels of weights (rn and cn of them there), channel by channel, from the
+// order in which they lie.
+template <class T, class S>
+class WinoTaps {
+    typedef typename Vec<T>::type V;
+    static constexpr int N = Vec<T>::N;
+
+ public:
+    WinoTaps(const Sliding<T>& sliding, const T* weights, int64_t rows, int64_t channels,
+             const WinoPart& window)
+        : s(sliding), w(weights), rn(rows), part(window), transposed(s.w_tap > 1 && s.w_row > 1) {
+        if (!transposed) return;
+        // Channels lie side by side: squares of N rows x N channels.
+        for (int t = 0; t < S::TAPS; ++t) {
+            if (part.at[t] < 0) continue;
+            const T* from = w + (part.first + part.at[t]) * s.w_tap;
+            V r[N];
+            for (int i = 0; i < N; ++i) r[i] = i < rn ? vload_n(from + i * s.w_row, channels) : V{};
+            transpose_square(r);
+            for (int j = 0; j < N; ++j) square[t][j] = r[j];
+        }
+    }
+    // Those of channel j, which is there.
+    void of(int64_t j, V (&g)[S::TAPS]) const {
+        if (transposed) {
+            for (int t = 0; t < S::TAPS; ++t) g[t] = part.at[t] < 0 ? V{} : square[t][j];
+        } else if (s.w_tap > 1) {
+            const T* from = w + j * s.w_channel + part.first * s.w_tap;
+            for (int t = 0; t < S::TAPS; ++t)
+                g[t] = part.at[t] < 0 ? V{} : vload_n(from + part.at[t] * s.w_tap, rn);
+        } else {
+            const T* from = w + j * s.w_channel;
+            // The rows are too many, or the channels too far apart, for the processor to see what
+            // comes.
+            for (int64_t r = 0; r < rn; ++r)
+                __builtin_prefetch(from + r * s.w_row + 8 * s.w_channel + part.first);
+            wino_taps<S>(from, s.w_row, rn, part, g);
+        }
+    }
+
+ private:
+    const Sliding<T>& s;
+    const T* w;
+    int64_t rn;
+    const WinoPart& part;
+    bool transposed;
+    V square[S::TAPS][N];
+};
+
 // Transforms the filters of N rows and one channel: value x to u + x * step.
 template <class S, class T>
 DL_INLINE void wino_filter(const typename Vec<T>::type (&g)[S::TAPS], T* u, int64_t step) {

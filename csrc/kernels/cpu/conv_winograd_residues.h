@@ -16,6 +16,7 @@ typedef WinoShape<5, 2, 1, 1> ResidueColumn;
 typedef WinoShape<1, 1, 5, 2> ResidueRow;
 
 bool wino_residues_applies(const dl_conv& p) {
+    if (p.channels_last) return false;  // the plain product of a residue reads planes
     for (int d = 1; d < 3; ++d)
         if (p.kernel[d] != 3 || p.stride[d] != 2 || p.dilation[d] != 1 || p.in[d] < 2) return false;
     return p.kernel[0] <= kWinoParts && conv_volume(p.out) > 0 && p.in[0] > 0 && p.n > 0 &&

@@ -3,7 +3,8 @@
 //
 // Planes are [channel][row][column]; a vector of N channels of one pixel is had by transposing
 // squares of N channels x N columns, once per pixel, into a small stage that stays in L1.
-// Everything behind the stage works on whole vectors, whatever the sizes of image and tile.
+// Everything behind the stage works on whole vectors, whatever the sizes of image and tile. With
+// channels last such a vector is one of the image: it is read and written where it lies.
 #pragma once
 #include "kernels/cpu/conv_winograd_parts.h"
 #include "kernels/cpu/lanes.h"
@@ -57,6 +58,15 @@ DL_INLINE int64_t wino_columns(int64_t tiles, int64_t step) {
 // What a tile at result (0, 0) sees: rows and columns off, off + mul, ... of planes of this size.
 struct WinoWindow {
     int64_t size[2], off[2], mul[2];
+};
+
+// N channels of an image.
+template <class T>
+struct WinoImage {
+    const T* at;           // the first channel's first pixel
+    int64_t plane, pixel;  // from a channel, a column to the next; one of the two is 1
+    int64_t channels;      // those that are there
+    bool channels_last() const { return plane == 1; }
 };
 
 // N columns of a row, kMul apart; the masks: which elements of the row are there.
@@ -157,28 +167,98 @@ int64_t wino_stage_size(const WinoGrid<S>& grid) {
     return S::A0 * (tiles * S::M1 + S::A1 * grid.step[1] + Vec<T>::N) * Vec<T>::N;
 }
 
-// Transforms the tiles of a run, for N channels (cn of them there) from `planes` on, and hands each
-// on: put(tile of the run, row, values [A1]).
+// The part of an image under a run of tiles: rows y, y + down, ..., columns x, x + across, ...
+struct WinoPatch {
+    int64_t size[2];
+    int64_t y, x, down, across, columns;
+    int64_t ld;  // of the stage, in which a column is a vector of channels
+};
+
+// Brings R rows of a patch to the stage and maps each column of them: map(V [R], V [A]).
+template <int R, int A, class T, class F>
+DL_INLINE void stage_planes(const WinoImage<T>& image, const WinoPatch& p, T* stage, const F& map) {
+    typedef typename Vec<T>::type V;
+    constexpr int N = Vec<T>::N;
+    for (int i = 0; i < R; ++i)
+        stage_row(image.at, image.plane, image.channels, p.size, p.y + i * p.down, p.x, p.across,
+                  p.columns, 2 * p.down * p.size[1], stage + i * p.ld);
+    for (int64_t x = 0; x < p.columns && A > 1; ++x) {
+        V d[R], v[A];
+#pragma GCC unroll 8
+        for (int i = 0; i < R; ++i) d[i] = vload(stage + i * p.ld + x * N);
+        map(d, v);
+#pragma GCC unroll 8
+        for (int i = 0; i < A; ++i) vstore(stage + i * p.ld + x * N, v[i]);
+    }
+}
+
+// The same where channels lie side by side: vectors come from the image itself. A row outside is one
+// zero, read again and again.
+template <int R, int A, bool kWhole, class T, class F>
+DL_INLINE void stage_pixels(const WinoImage<T>& image, const WinoPatch& p, T* stage, const F& map) {
+    typedef typename Vec<T>::type V;
+    constexpr int N = Vec<T>::N;
+    const LaneMask<T> there = lane_mask<T>(0, image.channels);
+    const V zeros{};
+    const int64_t begin = gemm_min(p.columns, gemm_div_up(gemm_max(0, -p.x), p.across));
+    const int64_t end =
+        gemm_max(begin, gemm_min(p.columns, floor_div(p.size[1] - 1 - p.x, p.across) + 1));
+    const T* row[R];
+    int64_t step[R];
+    for (int i = 0; i < R; ++i) {
+        const int64_t y = p.y + i * p.down;
+        const bool inside = y >= 0 && y < p.size[0];
+        row[i] = inside ? image.at + (y * p.size[1] + p.x + begin * p.across) * image.pixel
+                        : reinterpret_cast<const T*>(&zeros);
+        step[i] = inside ? p.across * image.pixel : 0;
+    }
+    const auto outside = [&](int64_t from, int64_t to) {
+        for (int64_t x = from; x < to; ++x)
+            for (int i = 0; i < A; ++i) vstore(stage + i * p.ld + x * N, V{});
+    };
+    outside(0, begin);
+    for (int64_t x = begin; x < end; ++x) {
+        V d[R], v[A];
+#pragma GCC unroll 8
+        for (int i = 0; i < R; ++i) {
+            d[i] = kWhole ? vload(row[i]) : vload_mask(row[i], there);
+            row[i] += step[i];
+        }
+        map(d, v);
+#pragma GCC unroll 8
+        for (int i = 0; i < A; ++i) vstore(stage + i * p.ld + x * N, v[i]);
+    }
+    outside(end, p.columns);
+}
+
+template <int R, int A, class T, class F>
+DL_INLINE void wino_stage(const WinoImage<T>& image, const WinoPatch& p, T* stage, const F& map) {
+    if (!image.channels_last())
+        stage_planes<R, A>(image, p, stage, map);
+    else if (image.channels == Vec<T>::N)
+        stage_pixels<R, A, true>(image, p, stage, map);
+    else
+        stage_pixels<R, A, false>(image, p, stage, map);
+}
+
+// Transforms the tiles of a run, for N channels, and hands each on: put(tile of the run, row, values
+// [A1]).
 template <class T, class S, class F>
-DL_INLINE void wino_input(const T* planes, int64_t plane, int64_t cn, const WinoWindow& window,
+DL_INLINE void wino_input(const WinoImage<T>& image, const WinoWindow& window,
                           const WinoGrid<S>& grid, const WinoRun& run, T* stage, const F& put) {
     typedef typename Vec<T>::type V;
     constexpr int N = Vec<T>::N, A0 = S::A0, A1 = S::A1;
-    const int64_t down = grid.step[0], across = grid.step[1] * N;
+    const int64_t across = grid.step[1] * N;
     const int64_t columns = wino_columns<S>(run.count, grid.step[1]), ld = (columns + N) * N;
-    for (int i = 0; i < A0; ++i)
-        stage_row(planes, plane, cn, window.size,
-                  (run.y + i * down) * window.mul[0] + window.off[0],
-                  run.x * window.mul[1] + window.off[1], window.mul[1], columns,
-                  2 * down * window.mul[0] * window.size[1], stage + i * ld);
-    for (int64_t x = 0; x < columns && A0 > 1; ++x) {
-        V d[A0], v[A0];
-#pragma GCC unroll 8
-        for (int i = 0; i < A0; ++i) d[i] = vload(stage + i * ld + x * N);
-        S::template Down<T>::input(d, v);
-#pragma GCC unroll 8
-        for (int i = 0; i < A0; ++i) vstore(stage + i * ld + x * N, v[i]);
-    }
+    const WinoPatch patch{{window.size[0], window.size[1]},
+                          run.y * window.mul[0] + window.off[0],
+                          run.x * window.mul[1] + window.off[1],
+                          grid.step[0] * window.mul[0],
+                          window.mul[1],
+                          columns,
+                          ld};
+    wino_stage<A0, A0>(image, patch, stage,
+                       [](const V(&d)[A0], V(&v)[A0]) { S::template Down<T>::input(d, v); });
     for (int64_t t = 0; t < run.count; ++t) {
         const T* tile = stage + grid.column(t) * N;
         for (int i = 0; i < A0; ++i, tile += ld) {
@@ -195,8 +275,56 @@ DL_INLINE void wino_input(const T* planes, int64_t plane, int64_t cn, const Wino
 template <class T>
 struct WinoPlanes {
     T* dst;  // result (0, 0) of the first row
-    int64_t out[2], mul[2], width, plane;
+    int64_t out[2], mul[2], width, plane, pixel;
+    bool channels_last() const { return plane == 1; }
 };
+
+// Results of a tile on the way back, from m: put(row, column, values) of each.
+template <class T, class S, class F>
+DL_INLINE void wino_tile_output(const T* m, const F& put) {
+    typedef typename Vec<T>::type V;
+    constexpr int N = Vec<T>::N, A0 = S::A0, A1 = S::A1, M0 = S::M0, M1 = S::M1;
+    V rows[A0][M1];
+#pragma GCC unroll 8
+    for (int i = 0; i < A0; ++i) {
+        V d[A1];
+#pragma GCC unroll 8
+        for (int j = 0; j < A1; ++j) d[j] = vload(m + (i * A1 + j) * N);
+        S::template Across<T>::output(d, rows[i]);
+    }
+#pragma GCC unroll 8
+    for (int j = 0; j < M1; ++j) {
+        V d[A0], y[M0];
+#pragma GCC unroll 8
+        for (int i = 0; i < A0; ++i) d[i] = rows[i][j];
+        S::template Down<T>::output(d, y);
+#pragma GCC unroll 8
+        for (int i = 0; i < M0; ++i) put(i, j, y[i]);
+    }
+}
+
+// The results of a run of tiles where channels lie side by side: each goes where it belongs.
+template <class T, class S>
+void wino_output_pixels(const WinoGrid<S>& grid, const WinoRun& run, const T* m, int64_t ldm,
+                        typename Vec<T>::type scale, typename Vec<T>::type shift,
+                        const WinoPlanes<T>& to, int64_t kn, const ConvFinish<T>& finish) {
+    typedef typename Vec<T>::type V;
+    const int64_t row = grid.step[0] * to.mul[0] * to.width * to.pixel;
+    const int64_t column = grid.step[1] * to.mul[1] * to.pixel;
+    const int64_t rows = gemm_div_up(to.out[0] - run.y, grid.step[0]);
+    for (int64_t t = 0; t < run.count; ++t, m += ldm) {
+        const int64_t x = run.x + grid.column(t);
+        const int64_t columns = gemm_div_up(to.out[1] - x, grid.step[1]);
+        T* tile = to.dst + (run.y * to.mul[0] * to.width + x * to.mul[1]) * to.pixel;
+        wino_tile_output<T, S>(m, [&](int i, int j, V y) __attribute__((always_inline)) {
+            if (i >= rows || j >= columns) return;
+            T* at = tile + i * row + j * column;
+            y = y * scale + shift;
+            if (finish.on) y = conv_finished(finish, y, scale, shift, at, kn);
+            vstore_lanes(at, y, kn);
+        });
+    }
+}
 
 // The results of a run of tiles for N rows of dst (kn of them there), from m: tile t's values at
 // m + t * ldm, a vector each. scale, shift: of the rows, the bias among them.
@@ -205,28 +333,16 @@ void wino_output(const WinoGrid<S>& grid, const WinoRun& run, const T* m, int64_
                  typename Vec<T>::type scale, typename Vec<T>::type shift, const WinoPlanes<T>& to,
                  int64_t kn, T* stage, const ConvFinish<T>& finish) {
     typedef typename Vec<T>::type V;
-    constexpr int N = Vec<T>::N, A0 = S::A0, A1 = S::A1, M0 = S::M0, M1 = S::M1;
+    constexpr int N = Vec<T>::N, M0 = S::M0, M1 = S::M1;
+    if (to.channels_last())
+        return wino_output_pixels(grid, run, m, ldm, scale, shift, to, kn, finish);
     const int64_t step = grid.step[1], columns = wino_columns<S>(run.count, step);
     const int64_t ld = (columns + N) * N;
     for (int64_t t = 0; t < run.count; ++t, m += ldm) {
         T* tile = stage + grid.column(t) * N;
-        V rows[A0][M1];
-#pragma GCC unroll 8
-        for (int i = 0; i < A0; ++i) {
-            V d[A1];
-#pragma GCC unroll 8
-            for (int j = 0; j < A1; ++j) d[j] = vload(m + (i * A1 + j) * N);
-            S::template Across<T>::output(d, rows[i]);
-        }
-#pragma GCC unroll 8
-        for (int j = 0; j < M1; ++j) {
-            V d[A0], y[M0];
-#pragma GCC unroll 8
-            for (int i = 0; i < A0; ++i) d[i] = rows[i][j];
-            S::template Down<T>::output(d, y);
-#pragma GCC unroll 8
-            for (int i = 0; i < M0; ++i) vstore(tile + i * ld + j * step * N, y[i] * scale + shift);
-        }
+        wino_tile_output<T, S>(m, [&](int i, int j, V y) __attribute__((always_inline)) {
+            vstore(tile + i * ld + j * step * N, y * scale + shift);
+        });
     }
     // Tiles of all residues have filled whole stretches of a row, others a piece of it for each result.
     const int64_t piece = run.count % step == 0 ? run.count * M1 : run.count;

@@ -51,25 +51,17 @@ void wino_weight_micro(int64_t tiles, const T* a, const T* b, int64_t b_block, T
 
 // The tiles of dy of a run, transformed as filters; like wino_input.
 template <class T, class S, class F>
-DL_INLINE void wino_gradient_input(const T* planes, int64_t plane, int64_t kn,
-                                   const int64_t size[2], const WinoGrid<S>& grid,
-                                   const WinoRun& run, T* stage, const F& put) {
+DL_INLINE void wino_gradient_input(const WinoImage<T>& image, const int64_t size[2],
+                                   const WinoGrid<S>& grid, const WinoRun& run, T* stage,
+                                   const F& put) {
     typedef typename Vec<T>::type V;
     constexpr int N = Vec<T>::N, M = S::M0, A = S::A0;
-    const int64_t down = grid.step[0], across = grid.step[1] * N;
+    const int64_t across = grid.step[1] * N;
     const int64_t columns = wino_columns<S>(run.count, grid.step[1]) - (S::R1 - 1) * grid.step[1];
     const int64_t ld = (columns + N) * N;
-    for (int i = 0; i < M; ++i)
-        stage_row(planes, plane, kn, size, run.y + i * down, run.x, 1, columns, 2 * down * size[1],
-                  stage + i * ld);
-    for (int64_t x = 0; x < columns; ++x) {
-        V g[M], v[A];
-#pragma GCC unroll 8
-        for (int i = 0; i < M; ++i) g[i] = vload(stage + i * ld + x * N);
-        S::template Down<T>::gradient_filter(g, v);
-#pragma GCC unroll 8
-        for (int i = 0; i < A; ++i) vstore(stage + i * ld + x * N, v[i]);
-    }
+    const WinoPatch patch{{size[0], size[1]}, run.y, run.x, grid.step[0], 1, columns, ld};
+    wino_stage<M, A>(image, patch, stage,
+                     [](const V(&g)[M], V(&v)[A]) { S::template Down<T>::gradient_filter(g, v); });
     for (int64_t t = 0; t < run.count; ++t) {
         const T* tile = stage + grid.column(t) * N;
         for (int i = 0; i < A; ++i, tile += ld) {
@@ -83,9 +75,9 @@ DL_INLINE void wino_gradient_input(const T* planes, int64_t plane, int64_t kn,
 }
 
 // The gradients of N channels (cn of them there), 9 taps each, from the products at s, `step`
-// apart.
+// apart. tap: from one tap to the next; channels lie side by side unless it is 1.
 template <class T, class S>
-void wino_gradient_output(const T* s, int64_t step, T* dw, int64_t cn) {
+void wino_gradient_output(const T* s, int64_t step, T* dw, int64_t tap, int64_t cn) {
     typedef typename Vec<T>::type V;
     constexpr int N = Vec<T>::N, A = S::A0;
     V rows[A][3], taps[9];
@@ -104,7 +96,9 @@ void wino_gradient_output(const T* s, int64_t step, T* dw, int64_t cn) {
         S::template Down<T>::gradient_output(d, y);
         for (int i = 0; i < 3; ++i) taps[i * 3 + j] = y[i];
     }
-    if constexpr (N >= 9) {
+    if (tap != 1) {
+        for (int t = 0; t < 9; ++t) vstore_lanes(dw + t * tap, taps[t], cn);
+    } else if constexpr (N >= 9) {
         V r[N] = {};
         for (int t = 0; t < 9; ++t) r[t] = taps[t];
         transpose_square(r);
@@ -164,20 +158,22 @@ void WinoWeight<T, S>::transform(int64_t g, int64_t b, int64_t t0, int64_t first
     if (!of_y) b -= blocks_k;
     const int64_t* size = (of_y ? p.out : p.in) + 1;
     const int64_t plane = size[0] * size[1], count = of_y ? rows : channels;
-    const int64_t step = of_y ? d_point : v_point, there = gemm_min(N, count - b * N);
-    const T* planes = static_cast<const T*>(of_y ? p.y : p.x) + (g * count + b * N) * plane;
+    const int64_t step = of_y ? d_point : v_point, all = p.groups * count;
+    WinoImage<T> image{static_cast<const T*>(of_y ? p.y : p.x), p.channels_last ? 1 : plane,
+                       p.channels_last ? all : 1, gemm_min(N, count - b * N)};
+    const T* first_image = image.at + (g * count + b * N) * image.plane;
     wino_runs<S>(grid, t0 + first, t0 + last, [&](const WinoRun& run) {
         T* to = (of_y ? d : v) + (b * stretch + run.t - t0) * N;
-        const T* image = planes + run.n * p.groups * count * plane;
+        image.at = first_image + run.n * all * plane;
         const auto put = [&](int64_t t, int i, const typename Vec<T>::type(&values)[A]) {
             T* row = to + t * N + i * A * step;
 #pragma GCC unroll 8
             for (int j = 0; j < A; ++j) vstore(row + j * step, values[j]);
         };
         if (of_y)
-            wino_gradient_input<T, S>(image, plane, there, size, grid, run, stage, put);
+            wino_gradient_input<T, S>(image, size, grid, run, stage, put);
         else
-            wino_input<T, S>(image, plane, there,
+            wino_input<T, S>(image,
                              WinoWindow{{size[0], size[1]}, {-p.pad_lo[1], -p.pad_lo[2]}, {1, 1}},
                              grid, run, stage, put);
     });
@@ -203,8 +199,10 @@ void WinoWeight<T, S>::products(int64_t point, int64_t k0, int64_t k1, int64_t c
 // The gradients of row k and channel block c, from S at s.
 template <class T, class S>
 void WinoWeight<T, S>::outputs(int64_t g, int64_t k, int64_t c, const T* s, int64_t step) const {
-    T* dw = static_cast<T*>(p.w) + ((g * rows + k) * channels + c * N) * 9;
-    wino_gradient_output<T, S>(s, step, dw, gemm_min(N, channels - c * N));
+    T* dw = static_cast<T*>(p.w) + (g * rows + k) * channels * 9;
+    const int64_t tap = p.w_channels_last ? channels : 1;
+    wino_gradient_output<T, S>(s, step, dw + c * N * (tap > 1 ? 1 : 9), tap,
+                               gemm_min(N, channels - c * N));
 }
 
 // Everything behind the transforms, a piece of S at a time.
