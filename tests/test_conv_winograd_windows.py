@@ -10,7 +10,14 @@ from deeplite.backends import conv, cpu
 
 PASSES = ("forward", "backward_input")
 ALL_PASSES = (*PASSES, "backward_weight")
-SQUARES = ("winograd2", "winograd4", "winograd5", "winograd6")
+SQUARES = (
+    "winograd2",
+    "winograd3",
+    "winograd4",
+    "winograd_pairs",
+    "winograd5",
+    "winograd6",
+)
 LINES = ("winograd_row3", "winograd_row4", "winograd_column3", "winograd_column4")
 RESIDUES = "winograd_residues"  # for 3x3 windows of stride 2 alone
 # The largest error of a few channels' sums, as a share of the largest result (docs/numerics.md).
@@ -216,6 +223,9 @@ def test_windows_have_taps_wherever_a_tile_has_several_results() -> None:
         ("winograd_row3", ((8, 128, 17, 17), (128, 128, 1, 7), [1, 1], [0, 3], [1, 1], 1)),
         ("winograd_column3", ((8, 128, 17, 17), (128, 128, 7, 1), [1, 1], [3, 0], [1, 1], 1)),
         ("winograd4", ((8, 512, 65, 65), (128, 512, 3, 3), [1, 1], [6, 6], [6, 6], 1)),
+        ("winograd3", ((8, 512, 65, 65), (128, 512, 3, 3), [1, 1], [12, 12], [12, 12], 1)),
+        ("winograd_pairs", ((8, 64, 32, 32), (128, 64, 4, 4), [2, 2], [1, 1], [1, 1], 1)),
+        ("winograd_pairs", ((8, 128, 16, 16), (256, 128, 4, 4), [2, 2], [1, 1], [1, 1], 1)),
         (RESIDUES, ((8, 256, 28, 28), (256, 256, 3, 3), [2, 2], [1, 1], [1, 1], 1)),
         ("winograd_row4", ((8, 384, 8, 8), (384, 384, 1, 3), [1, 1], [0, 1], [1, 1], 1)),
     ],
@@ -229,6 +239,8 @@ def test_layers_of_networks_choose_it(name: str, case: Case) -> None:
 
 # kappa of docs/numerics.md, to the power of the dimensions, and the windows of a 3x3 kernel.
 GROWTH = {
+    "winograd3": (196, 1),
+    "winograd_pairs": (122, 4),
     "winograd5": (362, 4),
     "winograd_row3": (28.3, 3),
     "winograd_row4": (23.7, 3),

@@ -9,7 +9,9 @@ namespace {
 
 // Tiles: of 2x2 ... 6x6 results, of 3 or 4 neighbours in a row or column.
 typedef WinoSquare<2, 3> Square2;
+typedef WinoSquare<3, 3> Square3;
 typedef WinoSquare<4, 3> Square4;
+typedef WinoSquare<4, 2> Pairs4;
 typedef WinoSquare<5, 2> Square5;
 typedef WinoSquare<6, 3> Square6;
 typedef WinoShape<1, 1, 3, 4> Row3;
@@ -20,8 +22,12 @@ typedef WinoShape<4, 3, 1, 1> Column4;
 constexpr Algorithm kForward[] = {
     {"winograd2", wino_applies<Square2>, wino_seconds<Square2, false>, wino_error<Square2>,
      forward<float, WinoProduct<Square2>::run>, nullptr, true},
+    {"winograd3", wino_applies<Square3>, wino_seconds<Square3, false>, wino_error<Square3>,
+     forward<float, WinoProduct<Square3>::run>, nullptr, true},
     {"winograd4", wino_applies<Square4>, wino_seconds<Square4, false>, wino_error<Square4>,
      forward<float, WinoProduct<Square4>::run>, nullptr, true},
+    {"winograd_pairs", wino_applies<Pairs4>, wino_seconds<Pairs4, false>, wino_error<Pairs4>,
+     forward<float, WinoProduct<Pairs4>::run>, nullptr, true},
     {"winograd5", wino_applies<Square5>, wino_seconds<Square5, false>, wino_error<Square5>,
      forward<float, WinoProduct<Square5>::run>, nullptr, true},
     {"winograd6", wino_applies<Square6>, wino_seconds<Square6, false>, wino_error<Square6>,
@@ -40,8 +46,12 @@ constexpr Algorithm kForward[] = {
 constexpr Algorithm kBackwardInput[] = {
     {"winograd2", wino_applies<Square2>, wino_seconds<Square2, true>, wino_error<Square2>,
      backward_input<float, WinoProduct<Square2>::run>, nullptr},
+    {"winograd3", wino_applies<Square3>, wino_seconds<Square3, true>, wino_error<Square3>,
+     backward_input<float, WinoProduct<Square3>::run>, nullptr},
     {"winograd4", wino_applies<Square4>, wino_seconds<Square4, true>, wino_error<Square4>,
      backward_input<float, WinoProduct<Square4>::run>, nullptr},
+    {"winograd_pairs", wino_applies<Pairs4>, wino_seconds<Pairs4, true>, wino_error<Pairs4>,
+     backward_input<float, WinoProduct<Pairs4>::run>, nullptr},
     {"winograd5", wino_applies<Square5>, wino_seconds<Square5, true>, wino_error<Square5>,
      backward_input<float, WinoProduct<Square5>::run>, nullptr},
     {"winograd6", wino_applies<Square6>, wino_seconds<Square6, true>, wino_error<Square6>,

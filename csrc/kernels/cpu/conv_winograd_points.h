@@ -4,9 +4,9 @@
 //
 // after Cook and Toom: the products are the values of a polynomial product at A - 1 points and at
 // infinity (A. Lavin, S. Gray: Fast Algorithms for Convolutional Neural Networks, 2015). Here the
-// points are 0 and pairs +-p, so that a pair shares its even and its odd half, and the sums cost
-// A/2 multiply-adds per pair instead of a row each. In two dimensions each map is applied to the
-// columns, then to the rows. IN depends on A alone, so F(4, 3), F(5, 2) and F(3, 4) share it.
+// points are pairs +-p and, where A is even, 0, so that a pair shares its even and its odd half, and
+// the sums cost A/2 multiply-adds per pair instead of a row each. In two dimensions each map is applied
+// to the columns, then to the rows. IN depends on A alone, so F(4, 3), F(5, 2) and F(3, 4) share it.
 //
 // The points decide the rounding error. Those below came out best in a search over multiples of
 // 1/8: +-5/8, +-3/2 have a third of the error of the usual +-1, +-2 at no cost. Their squares and
@@ -21,7 +21,8 @@ namespace {
 
 // Row j of the pairs: q[j] the coefficients of prod over i != j of (x^2 - p_i^2), in powers of x^2;
 // q[PAIRS] those of the product of all. norm[j] = 1 / N(p_j), where N(p) is the product of the
-// distances to all other points; norm[PAIRS] belongs to the point 0.
+// distances to all other points; norm[PAIRS] belongs to the point 0, if that is one (zero). Without
+// it the norm of -p is -N(p).
 template <int PAIRS>
 struct WinoConstants {
     double p[PAIRS], q[PAIRS + 1][PAIRS + 1], norm[PAIRS + 1];
@@ -29,7 +30,7 @@ struct WinoConstants {
 };
 
 template <int PAIRS>
-constexpr WinoConstants<PAIRS> wino_constants(const double (&points)[PAIRS]) {
+constexpr WinoConstants<PAIRS> wino_constants(const double (&points)[PAIRS], bool zero = true) {
     WinoConstants<PAIRS> c{};
     for (int j = 0; j <= PAIRS; ++j) {
         c.q[j][0] = 1;
@@ -44,7 +45,7 @@ constexpr WinoConstants<PAIRS> wino_constants(const double (&points)[PAIRS]) {
     }
     for (int j = 0; j < PAIRS; ++j) {
         const double p = points[j];
-        double n = 2 * p * p;  // distances to -p and to 0
+        double n = zero ? 2 * p * p : 2 * p;  // distances to -p and to 0
         for (int i = 0; i < PAIRS; ++i)
             if (i != j) n *= p * p - points[i] * points[i];
         c.p[j] = p, c.norm[j] = 1 / n, c.power[j][0] = 1;
@@ -54,12 +55,16 @@ constexpr WinoConstants<PAIRS> wino_constants(const double (&points)[PAIRS]) {
     return c;
 }
 
-// A - 2 points beside 0 and infinity.
+// A - 2 points beside 0 and infinity, or A - 1 beside infinity.
 template <int A>
 struct WinoPoints;
 template <>
 struct WinoPoints<4> {
     static constexpr WinoConstants<1> C = wino_constants<1>({1.0});
+};
+template <>
+struct WinoPoints<5> {
+    static constexpr WinoConstants<2> C = wino_constants<2>({0.375, 1.375}, false);
 };
 template <>
 struct WinoPoints<6> {
@@ -70,39 +75,43 @@ struct WinoPoints<8> {
     static constexpr WinoConstants<3> C = wino_constants<3>({0.5, 1.0, 2.0});
 };
 
-// The one-dimensional maps. V: a vector of T. Values at points are in the order 0, +p0, -p0, +p1,
-// ..., infinity.
+// The one-dimensional maps. V: a vector of T. Values at points are in the order 0 (if ZERO), +p0, -p0,
+// +p1, ..., infinity.
 template <class T, int M, int R>
 struct WinoMap {
     typedef typename Vec<T>::type V;
-    static constexpr int A = M + R - 1, PAIRS = (A - 2) / 2;
+    static constexpr int A = M + R - 1, ZERO = A % 2 == 0, PAIRS = (A - 1) / 2;
     static constexpr WinoConstants<PAIRS> C = WinoPoints<A>::C;
 
     // v = IN d: at a point, the polynomial of all others applied to d.
     DL_INLINE void input(const V (&d)[A], V (&v)[A]) {
-        V zero = d[2 * PAIRS], infinity = d[2 * PAIRS + 1];
+        V infinity = d[A - 1];
 #pragma GCC unroll 4
-        for (int i = 0; i < PAIRS; ++i) {
-            zero += T(C.q[PAIRS][i]) * d[2 * i];
-            infinity += T(C.q[PAIRS][i]) * d[2 * i + 1];
+        for (int i = 0; i < PAIRS; ++i) infinity += T(C.q[PAIRS][i]) * d[2 * i + ZERO];
+        v[A - 1] = infinity;
+        if constexpr (ZERO) {
+            V zero = d[2 * PAIRS];
+#pragma GCC unroll 4
+            for (int i = 0; i < PAIRS; ++i) zero += T(C.q[PAIRS][i]) * d[2 * i];
+            v[0] = zero;
         }
-        v[0] = zero, v[A - 1] = infinity;
 #pragma GCC unroll 4
         for (int j = 0; j < PAIRS; ++j) {
-            V even = d[2 * PAIRS], odd = d[2 * PAIRS - 1];
+            V high = d[A - 2], low = d[A - 3];
 #pragma GCC unroll 4
             for (int i = 0; i < PAIRS - 1; ++i) {
-                even += T(C.q[j][i]) * d[2 * i + 2];
-                odd += T(C.q[j][i]) * d[2 * i + 1];
+                high += T(C.q[j][i]) * d[2 * i + 1 + ZERO];
+                low += T(C.q[j][i]) * d[2 * i + ZERO];
             }
-            v[1 + 2 * j] = even + T(C.p[j]) * odd;
-            v[2 + 2 * j] = even - T(C.p[j]) * odd;
+            v[ZERO + 2 * j] = high + T(C.p[j]) * low;
+            v[ZERO + 1 + 2 * j] = high - T(C.p[j]) * low;
         }
     }
 
     // v = FILTER g: the polynomial with coefficients g at the points, divided by norms.
     DL_INLINE void filter(const V (&g)[R], V (&v)[A]) {
-        v[0] = T(C.norm[PAIRS]) * g[0], v[A - 1] = g[R - 1];
+        if (ZERO) v[0] = T(C.norm[PAIRS]) * g[0];
+        v[A - 1] = g[R - 1];
 #pragma GCC unroll 4
         for (int j = 0; j < PAIRS; ++j) {
             const double n = C.norm[j];
@@ -112,8 +121,8 @@ struct WinoMap {
                 V& half = i % 2 ? odd : even;
                 half += T(n * C.power[j][i]) * g[i];
             }
-            v[1 + 2 * j] = even + odd;
-            v[2 + 2 * j] = even - odd;
+            v[ZERO + 2 * j] = even + odd;
+            v[ZERO + 1 + 2 * j] = ZERO ? even - odd : odd - even;
         }
     }
 
@@ -122,17 +131,18 @@ struct WinoMap {
         V sum[PAIRS], difference[PAIRS];
 #pragma GCC unroll 4
         for (int j = 0; j < PAIRS; ++j) {
-            sum[j] = m[1 + 2 * j] + m[2 + 2 * j];
-            difference[j] = m[1 + 2 * j] - m[2 + 2 * j];
+            sum[j] = m[ZERO + 2 * j] + m[ZERO + 1 + 2 * j];
+            difference[j] = m[ZERO + 2 * j] - m[ZERO + 1 + 2 * j];
         }
 #pragma GCC unroll 8
         for (int k = 0; k < M; ++k) {
-            V s = k == 0 ? m[0] : k == M - 1 ? m[A - 1] : V{};
+            const bool alone = k == 0 && ZERO, last = k == M - 1;
+            V s = alone ? m[0] : last ? m[A - 1] : V{};
 #pragma GCC unroll 4
             for (int j = 0; j < PAIRS; ++j) {
                 const V& x = k % 2 ? difference[j] : sum[j];
                 const T power = T(C.power[j][k]);
-                s = j == 0 && k > 0 && k < M - 1 ? power * x : s + power * x;
+                s = j == 0 && !alone && !last ? power * x : s + power * x;
             }
             y[k] = s;
         }
@@ -140,6 +150,7 @@ struct WinoMap {
 
     // v: an M-tap filter (a tile of dy) at the points, without the norms.
     DL_INLINE void gradient_filter(const V (&g)[M], V (&v)[A]) {
+        static_assert(ZERO);
         v[0] = g[0], v[A - 1] = g[M - 1];
 #pragma GCC unroll 4
         for (int j = 0; j < PAIRS; ++j) {
@@ -157,6 +168,7 @@ struct WinoMap {
 
     // y: the 3 outputs of the turned scheme (R = 3), with the norms.
     DL_INLINE void gradient_output(const V (&m)[A], V (&y)[3]) {
+        static_assert(ZERO);
         y[0] = T(C.norm[PAIRS]) * m[0], y[1] = V{}, y[2] = m[A - 1];
 #pragma GCC unroll 4
         for (int j = 0; j < PAIRS; ++j) {
