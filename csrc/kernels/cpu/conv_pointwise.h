@@ -40,6 +40,7 @@ inline bool pointwise_applies(const dl_conv& p) {
 
 // Steps from the request of a line that results go to until it is written.
 constexpr int64_t kPointLead = 48;
+constexpr int64_t kPointSpan = 4;  // tiles that are worked on together, at most
 
 // dst[n, g, row] = bias[g, row] + sum over channel: w[g, row, channel] * src[n, g, channel], each of
 // `plane` pixels.
@@ -74,7 +75,7 @@ struct Pointwise {
     int64_t span() const {
         if (channels > PointTile<T>::KC) return 1;
         const int64_t tile = channels * PointTile<T>::V * DL_VEC_BYTES;
-        return tile * 4 <= dl_cache_bytes(2) / 8 ? 4 : 1;
+        return tile * kPointSpan <= dl_cache_bytes(2) / 8 ? kPointSpan : 1;
     }
     // Sums too short to ask for a line in time, which is slow to come when L3 cannot hold the results:
     // then it is asked for some tiles ahead.
@@ -142,23 +143,32 @@ void point_micro(const PointStep<T>& t) {
         step();
     }
     for (; k < t.channels; ++k) step();
+    const int64_t y_plane = t.y_plane, last = t.last;
+    if (!t.bias && !t.prior && !t.finish) {  // short sums feel each question that is asked of a row
+        T* y = t.y;
+#pragma GCC unroll 16
+        for (int i = 0; i < R; ++i, y += y_plane)
+#pragma GCC unroll 4
+            for (int v = 0; v < V; ++v) vstore(y + (v == V - 1 ? last : v * N), acc[i][v]);
+        return;
+    }
 #pragma GCC unroll 16
     for (int i = 0; i < R; ++i) {
-        T* y = t.y + i * t.y_plane;
+        T* y = t.y + i * y_plane;
         if (t.bias)
 #pragma GCC unroll 4
             for (int v = 0; v < V; ++v) acc[i][v] += vset1(t.bias[i]);
         if (t.prior)  // all of a row is read before any of it is written: vectors overlap
 #pragma GCC unroll 4
             for (int v = 0; v < V; ++v)
-                acc[i][v] += vload(t.prior + i * kRow + (v == V - 1 ? t.last : v * N));
+                acc[i][v] += vload(t.prior + i * kRow + (v == V - 1 ? last : v * N));
         if (t.finish)
 #pragma GCC unroll 4
             for (int v = 0; v < V; ++v)
                 acc[i][v] =
-                    conv_cut(*t.finish, acc[i][v], t.row + i, y + (v == V - 1 ? t.last : v * N), N);
+                    conv_cut(*t.finish, acc[i][v], t.row + i, y + (v == V - 1 ? last : v * N), N);
 #pragma GCC unroll 4
-        for (int v = 0; v < V; ++v) vstore(y + (v == V - 1 ? t.last : v * N), acc[i][v]);
+        for (int v = 0; v < V; ++v) vstore(y + (v == V - 1 ? last : v * N), acc[i][v]);
     }
 }
 
@@ -220,48 +230,67 @@ void point_finish(const Pointwise<T>& s, const PointStep<T>& t, int64_t rows, in
         }
 }
 
-// Row group g, channels [k0, k0 + kn) of one tile. w: the weights of the task's group, packed; sums:
-// room for a tile of all rows, where s.uses_sums().
+// Where the tiles of a task begin, in vectors, and as many of the next one: divided out once, which
+// takes as long as a few steps of a tile.
+struct PointPlaces {
+    int64_t at[2 * kPointSpan + 1];
+
+    PointPlaces(int64_t vectors, int64_t tiles, const PointTask& task) {
+        for (int64_t i = 0; i <= 2 * task.count; ++i) at[i] = vectors * (task.tile + i) / tiles;
+    }
+};
+
+// Row groups [task.g0, task.g1), channels [k0, k0 + kn) of a task's tiles. w: the weights of the task's
+// group, packed; sums: room for a tile of all rows, where s.uses_sums().
 template <class T>
-void point_rows(const Pointwise<T>& s, const PointTask& task, int64_t tile, const T* w, int64_t g,
+void point_rows(const Pointwise<T>& s, const PointTask& task, const PointPlaces& places, const T* w,
                 int64_t k0, int64_t kn, T* sums) {
     constexpr int64_t N = Vec<T>::N, V = PointTile<T>::V;
-    const int64_t vectors = gemm_div_up(s.plane, N), tiles = s.tiles();
-    const int64_t v0 = vectors * tile / tiles, count = vectors * (tile + 1) / tiles - v0;
     const int64_t slab = task.image * s.groups + task.group, row_groups = s.row_groups();
-    const int64_t r = point_row(s.rows, row_groups, g);
-    const int64_t rn = point_row(s.rows, row_groups, g + 1) - r;
     const bool first = k0 == 0, last = k0 + kn == s.channels;
-    PointStep<T> t;
-    t.channels = kn;
-    t.w = w + k0 * s.rows + r * kn;
-    t.x = s.src + (slab * s.channels + k0) * s.plane + v0 * N;
-    t.plane = s.plane;
-    t.last = gemm_min((count - 1) * N, s.plane - N - v0 * N);
-    t.ahead = g == task.g0 ? (vectors * (tile + task.count) / tiles - v0) * N : 0;
-    // A lone last vector begins in front of its tile's first pixel.
-    T* partial = sums + r * V * N + (t.last < 0 ? N : 0);
-    T* const to = s.dst + (slab * s.rows + r) * s.plane + v0 * N;
     // Exponentials need registers of their own.
     const bool finish = last && s.finish.on, apart = finish && !s.finish.cuts();
-    t.y = last && !apart ? to : partial;
-    t.y_plane = last && !apart ? s.plane : V * N;
-    t.lead = last && !apart ? s.lead() : 0;
+    const bool direct = last && !apart;
+    PointMicro<T> micro = nullptr;
+    int64_t micro_rows = 0, micro_vectors = 0;
+    PointStep<T> t;
+    t.channels = kn, t.plane = s.plane;
+    t.y_plane = direct ? s.plane : V * N;
+    t.lead = direct ? s.lead() : 0;
     t.finish = finish && !apart ? &s.finish : nullptr;
-    t.row = task.group * s.rows + r;
-    t.bias = first && s.bias ? s.bias + t.row : nullptr;
-    t.prior = first ? nullptr : partial;
-    point_micro_of<T>(rn, count)(t);
-    if (apart) point_finish(s, t, rn, count, partial, to);
+    const T* const x = s.src + (slab * s.channels + k0) * s.plane;
+    for (int64_t g = task.g0, r = point_row(s.rows, row_groups, g), end; g < task.g1;
+         ++g, r = end) {
+        end = point_row(s.rows, row_groups, g + 1);
+        T* const to = s.dst + (slab * s.rows + r) * s.plane;
+        t.w = w + k0 * s.rows + r * kn;
+        t.row = task.group * s.rows + r;
+        t.bias = first && s.bias ? s.bias + t.row : nullptr;
+        for (int64_t i = 0; i < task.count; ++i) {
+            const int64_t v0 = places.at[i], count = places.at[i + 1] - v0;
+            t.x = x + v0 * N;
+            t.last = gemm_min((count - 1) * N, s.plane - N - v0 * N);
+            t.ahead = g == task.g0 ? (places.at[i + task.count] - v0) * N : 0;
+            // A lone last vector begins in front of its tile's first pixel.
+            T* partial = sums + r * V * N + (t.last < 0 ? N : 0);
+            t.y = direct ? to + v0 * N : partial;
+            t.prior = first ? nullptr : partial;
+            if (end - r != micro_rows || count != micro_vectors) {
+                micro_rows = end - r, micro_vectors = count;
+                micro = point_micro_of<T>(micro_rows, micro_vectors);
+            }
+            micro(t);
+            if (apart) point_finish(s, t, end - r, count, partial, to + v0 * N);
+        }
+    }
 }
 
 template <class T>
 void point_task(const Pointwise<T>& s, const PointTask& task, const T* w, T* sums) {
     constexpr int64_t KC = PointTile<T>::KC;
+    const PointPlaces places(gemm_div_up(s.plane, Vec<T>::N), s.tiles(), task);
     for (int64_t k0 = 0; k0 < s.channels; k0 += KC)
-        for (int64_t g = task.g0; g < task.g1; ++g)
-            for (int64_t tile = task.tile; tile < task.tile + task.count; ++tile)
-                point_rows(s, task, tile, w, g, k0, gemm_min(KC, s.channels - k0), sums);
+        point_rows(s, task, places, w, k0, gemm_min(KC, s.channels - k0), sums);
 }
 
 // Tasks to claim at once: some three to eight times for each thread, as many as share out evenly. (A
