@@ -10,10 +10,14 @@ namespace {
 constexpr Algorithm kForward[] = {
     {"grouped", grouped_applies, grouped_forward_seconds, conv_sum_error, grouped_forward<float>,
      nullptr, true},
+    {"winograd_groups", grouped_wino_applies, grouped_wino_forward_seconds,
+     wino_error<GroupedSquare>, forward<float, grouped_winograd<float>>, nullptr, true},
 };
 constexpr Algorithm kBackwardInput[] = {
     {"grouped", grouped_input_applies, grouped_input_seconds, conv_sum_error,
      grouped_backward_input<float>, nullptr},
+    {"winograd_groups", grouped_wino_applies, grouped_wino_input_seconds, wino_error<GroupedSquare>,
+     backward_input<float, grouped_winograd<float>>, nullptr},
 };
 
 constexpr Algorithm kBackwardWeight[] = {

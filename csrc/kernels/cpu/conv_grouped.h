@@ -233,9 +233,9 @@ struct Grouped {
                 t.w = w + (set * sets.vectors + v) * steps + parts[i].w;
                 tiles(parts[i], t, row0, n, copy, stage);
             }
+            T* dst = s.dst + image * s.dst_image + d0 * s.out[2];
             for (int64_t j = 0; j < n; ++j)
-                put(set, v + j, stage + j * t.vector, s.dst + image * s.dst_image + d0 * s.out[2],
-                    positions);
+                GroupedPut<T>(s, sets, set, v + j, dst).put(stage + j * t.vector, positions);
         }
     }
 
@@ -269,45 +269,6 @@ struct Grouped {
                          (s.out_base[1] * s.out[2] + s.out_base[2]) * N;
                 micro(t);
                 t.ahead += t.lines * 64;
-            }
-        }
-    }
-
-    // sums [position][lane] -> planes
-    void put(int64_t set, int64_t v, const T* sums, T* dst, int64_t positions) const {
-        const Sliding<T>& s = parts[0].s;
-        const ConvFinish<T>& finish = s.finish;
-        int64_t planes[N];  // of the lanes; none: -1
-        T* to[N];
-        for (int i = 0; i < N; ++i) {
-            planes[i] = sets.plane(s, set, v, i);
-            to[i] = planes[i] < 0 ? nullptr : dst + planes[i] * s.dst_plane;
-        }
-        if (!finish.on || !finish.cuts())
-            put_planes(sums, to, positions, [](vec r, int, T*, int64_t) { return r; });
-        else
-            put_planes(sums, to, positions, [&](vec r, int i, T* at, int64_t n) {
-                return conv_cut(finish, r, planes[i], at, n);
-            });
-        for (int i = 0; i < N && finish.on && !finish.cuts(); ++i)
-            if (to[i]) conv_finish_rows(finish, planes[i], to[i], 0, 1, positions);
-    }
-    template <class F>
-    DL_INLINE void put_planes(const T* sums, T* const (&to)[N], int64_t positions, const F& f) {
-        for (int64_t p = 0; p < positions; p += N, sums += N * N) {
-            const int64_t n = gemm_min(N, positions - p);
-            vec m[N];
-#pragma GCC unroll 16
-            for (int i = 0; i < N; ++i) m[i] = vload(sums + i * N);
-            transpose_square(m);
-#pragma GCC unroll 16
-            for (int i = 0; i < N; ++i) {
-                if (!to[i]) continue;
-                const vec r = f(m[i], i, to[i] + p, n);
-                if (n == N)
-                    vstore(to[i] + p, r);
-                else
-                    vstore_n(to[i] + p, r, n);
             }
         }
     }

@@ -2,7 +2,9 @@
 #pragma once
 #include "kernels/cpu/conv_cost.h"
 #include "kernels/cpu/conv_grouped.h"
+#include "kernels/cpu/conv_grouped_winograd.h"
 #include "kernels/cpu/conv_sliding_cost.h"
+#include "kernels/cpu/conv_winograd.h"
 
 namespace {
 
@@ -66,6 +68,31 @@ inline double grouped_weight_seconds(const dl_conv& p) {
     cycles += sets * vectors * lanes * c.steps() * 0.6;
     const double moved = (conv_x_size(p) + conv_y_size(p)) * conv_element(p);
     return cycles / kConvHertz + conv_traffic(p) / 8 + grouped_waits(p, moved, c.inputs);
+}
+
+// Winograd's tiles: squares of planes transposed both ways, tiles transformed both ways, products;
+// filters transformed.
+inline double grouped_wino_cost(const dl_conv& p, int64_t channels, int64_t filters,
+                                const int64_t* from, const int64_t* to) {
+    const double lanes = DL_VEC_BYTES / double(sizeof(float));
+    const GroupedTiles t(p.n, p.groups, channels, filters, to, kGroupedTiles, int64_t(lanes));
+    const double blocks = double(t.blocks * t.images), in = double(t.in), out = double(t.out);
+    const double tiles = double(t.rows * t.wide), points = GroupedTiles::POINTS;
+    const double rows = double(t.rows * GroupedTiles::M), apart = double(t.bands > 1 ? 2 : 0);
+    const double read =
+        in * ceil_div(__builtin_fmin(rows + apart, double(from[0])) * double(from[1]), lanes);
+    const double written =
+        out * ceil_div(__builtin_fmin(rows, double(to[0])) * double(to[1]), lanes);
+    const double products = points * double(channels) * out * (t.out == 2 ? 0.57 : 0.65);
+    double cycles = blocks * ((read + written) * 90 + tiles * ((in + out) * 155 + products));
+    cycles += out * double(channels) * 200;
+    return double(t.sets.count) * cycles / kConvHertz + conv_traffic(p) / 8;
+}
+inline double grouped_wino_forward_seconds(const dl_conv& p) {
+    return grouped_wino_cost(p, p.c / p.groups, p.k / p.groups, p.in + 1, p.out + 1);
+}
+inline double grouped_wino_input_seconds(const dl_conv& p) {
+    return grouped_wino_cost(p, p.k / p.groups, p.c / p.groups, p.out + 1, p.in + 1);
 }
 
 }  // namespace

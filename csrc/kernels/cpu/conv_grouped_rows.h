@@ -2,57 +2,13 @@
 // vector, and the rows of input under a band of rows of the grid, copied with their padding. The
 // rows of two groups of a set lie in turns, element by element, as their filters do in the lanes.
 #pragma once
+#include "kernels/cpu/conv_grouped_turn.h"
 #include "kernels/cpu/conv_rows.h"
-#include "kernels/cpu/conv_sliding.h"
-#include "kernels/cpu/lanes.h"
-#include "kernels/cpu/transpose.h"
 
 namespace {
 
-constexpr bool kGrouped = DL_VEC_BYTES == 64;  // fewer registers hold too few positions
-constexpr int kGroupedParts = 16;              // residues of a gradient
-constexpr int64_t kGroupedCells = 512;         // of a row, at most
-
-// Lane i is filter i of a vector; of two groups in turn, filter i / 2 of group i % 2.
-struct GroupedSets {
-    int64_t together, count;  // groups of a set, sets
-    int64_t vectors;          // of filters of a set
-
-    GroupedSets(int64_t groups, int64_t rows, int64_t lanes)
-        : together(2 * rows <= lanes ? 2 : 1),
-          count(gemm_div_up(groups, together)),
-          vectors(together == 2 ? 1 : gemm_div_up(rows, lanes)),
-          lanes(lanes) {}
-    int64_t group(int64_t set, int64_t lane) const { return set * together + lane % together; }
-    int64_t filter(int64_t vector, int64_t lane) const {
-        return (vector * lanes + lane) / together;
-    }
-    // The plane of a lane, or -1 where there is none.
-    template <class T>
-    int64_t plane(const Sliding<T>& s, int64_t set, int64_t vector, int64_t lane) const {
-        const int64_t g = group(set, lane), f = filter(vector, lane);
-        return g < s.groups && f < s.rows ? g * s.rows + f : -1;
-    }
-
- private:
-    int64_t lanes;
-};
-
-// p[0] ... p[P - 1] again and again.
-template <class T, int P>
-DL_INLINE typename Vec<T>::type vrepeat(const T* p) {
-    if constexpr (P == 1) return vset1(p[0]);
-#if DL_VEC_BYTES == 64 && defined(__AVX512F__)
-    if constexpr (P == 2 && sizeof(T) == 4) {
-        double pair;
-        memcpy(&pair, p, sizeof pair);
-        return (typename Vec<T>::type)_mm512_set1_pd(pair);
-    }
-#endif
-    typename Vec<T>::type v;
-    for (int i = 0; i < Vec<T>::N; ++i) v[i] = p[i % P];
-    return v;
-}
+constexpr int kGroupedParts = 16;       // residues of a gradient
+constexpr int64_t kGroupedCells = 512;  // of a row, at most
 
 template <class T>
 struct GroupedRows {

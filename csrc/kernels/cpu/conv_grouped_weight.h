@@ -135,23 +135,10 @@ struct GroupedWeight {
  private:
     // Planes of dy -> [position][lane]
     void turn(int64_t set, int64_t v, const T* dy, int64_t positions, T* to) const {
-        const T* planes[N];
-        for (int i = 0; i < N; ++i) {
-            const int64_t plane = sets.plane(s, set, v, i);
-            planes[i] = plane < 0 ? nullptr : dy + plane * s.dst_plane;
-        }
-        for (int64_t p = 0; p < positions; p += N, to += N * N) {
-            const int64_t n = gemm_min(N, positions - p);
-            typename Vec<T>::type m[N];
-#pragma GCC unroll 16
-            for (int i = 0; i < N; ++i)
-                m[i] = !planes[i] ? typename Vec<T>::type{}
-                       : n == N   ? vload(planes[i] + p)
-                                  : vload_n(planes[i] + p, n);
-            transpose_square(m);
-#pragma GCC unroll 16
-            for (int i = 0; i < N; ++i) vstore(to + i * N, m[i]);
-        }
+        const GroupedPlanes<T> planes(sets, s.groups, s.rows, set, v, dy, s.dst_plane);
+        planes.turn(0, positions,
+                    [&](int64_t p, typename Vec<T>::type r)
+                        __attribute__((always_inline)) { vstore(to + p * N, r); });
     }
 
     void dots(const T* copy, const T* turned, int64_t count, T* sums) const {
