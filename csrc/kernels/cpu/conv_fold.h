@@ -101,8 +101,7 @@ struct Fold {
                 const bool narrow = width - t * NR <= N;
                 for (int64_t i = 0; i < count; i += MR) {
                     const int64_t pairs = (gemm_min(MR, count - i) + 1) / 2;
-                    const auto micro = narrow ? GemmMicros<T, 1>::at[pairs]
-                                              : GemmMicros<T, GemmTile<T>::NV>::at[pairs];
+                    const auto micro = gemm_micros<T>(narrow)[pairs];
                     micro(kn, m.a + i * kn, b, NR, m.c + i * width + t * NR, width, &one, k0 > 0);
                 }
             }

@@ -120,8 +120,7 @@ struct SlidingProduct {
             for (int64_t j = 0; j < r.j1 - r.j0; j += NR) {
                 const int64_t nr = gemm_min(NR, r.j1 - r.j0 - j), *to = place + j;
                 const bool narrow = nr <= N;
-                const auto micro =
-                    (narrow ? GemmMicros<T, 1>::at : GemmMicros<T, Tile::NV>::at)[(mr + 1) / 2];
+                const auto micro = gemm_micros<T>(narrow)[(mr + 1) / 2];
                 const bool whole = nr == (narrow ? N : NR) && mr % 2 == 0;
                 if (sums) {
                     T* sum = sums + (i - r.i0) * width + j;

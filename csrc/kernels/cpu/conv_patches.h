@@ -263,8 +263,7 @@ void patch_tile(const Sliding<T>& s, int64_t kn, const T* a, const T* b, int64_t
     constexpr int NR = GemmTile<T>::NR, N = Vec<T>::N;
     const T one = T(1);
     const bool narrow = count <= N;
-    const auto micro =
-        (narrow ? GemmMicros<T, 1>::at : GemmMicros<T, GemmTile<T>::NV>::at)[(height + 1) / 2];
+    const auto micro = gemm_micros<T>(narrow)[(height + 1) / 2];
     if (height % 2 == 0 && count == (narrow ? N : NR)) {
         for (int64_t r = 0; r < height && bias; ++r)
             for (int64_t l = 0; l < count; l += N) vstore(to + r * s.dst_plane + l, vset1(bias[r]));

@@ -110,6 +110,13 @@ struct GemmMicros {
                                            rows<8>, rows<10>, rows<12>, rows<14>};
 };
 
+// The kernels above for tiles of one vector or of all. A pointer to the table, since GCC's sanitizers
+// forget the index of an element that is taken from one array or another.
+template <class T>
+const GemmMicro<T>* gemm_micros(bool narrow) {
+    return narrow ? GemmMicros<T, 1>::at : GemmMicros<T, GemmTile<T>::NV>::at;
+}
+
 // ---- loops over tiles ----------------------------------------------------------------------
 
 // C[i0.., j0..] of size [mc, nc] from packed a and b. first/last: which of the blocks of k this is.
