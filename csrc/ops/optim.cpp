@@ -3,6 +3,7 @@
 #include <array>
 
 #include "autograd/meta.h"
+#include "core/memory_format.h"
 #include "ops/apply.h"
 #include "ops/copy.h"
 #include "ops/iter.h"
@@ -48,10 +49,24 @@ void check_lists(const char* op, const TensorList& params, const TensorList& gra
     }
 }
 
-// A tensor as the kernels take it: contiguous, float32 or float64. `t` itself where it is that already.
-Tensor working(const Tensor& t) {
-    bool half = t.dtype() == DType::BFloat16 || t.dtype() == DType::Float16;
-    return contiguous(half ? cast(t, DType::Float32) : t);
+// Whether kernels that take no strides see the same element of a and b at each place.
+bool laid_out_alike(const Tensor& a, const Tensor& b) {
+    for (int d = 0; d < a.dim(); ++d)
+        if (a.shape()[d] != 1 && a.strides()[d] != b.strides()[d]) return false;
+    return true;
+}
+
+// A tensor as the kernels take it: float32 or float64, dense in the order of its parameter (row-major
+// when that is not dense). `t` itself where it is that already.
+Tensor working(const Tensor& t, const Tensor& parameter) {
+    const bool half = t.dtype() == DType::BFloat16 || t.dtype() == DType::Float16;
+    const Tensor wide = half ? cast(t, DType::Float32) : t;
+    if (parameter.is_contiguous() || !is_dense(parameter)) return contiguous(wide);
+    if (laid_out_alike(wide, parameter)) return wide;
+    const Tensor made =
+        empty_strided(wide.shape(), parameter.strides(), wide.dtype(), wide.device(), "optimizer");
+    copy_raw(made, wide);
+    return made;
 }
 
 // Writes a working copy back and tells autograd that t has changed.
@@ -155,14 +170,14 @@ void run_kernels(const char* op, Fn dl_optim_table::* entry, const TensorList& p
             dl_optim_tensor row{};
             row.n = p.numel();
             row.step = steps ? read_step((*steps)[i]) + 1 : fixed_step;
-            changed.emplace_back(p, working(p));
+            changed.emplace_back(p, working(p, p));
             row.param = changed.back().second.raw();
-            kept.push_back(working(grads[i]));
+            kept.push_back(working(grads[i], p));
             row.grad = kept.back().raw();
             for (size_t s = 0; s < states.size(); ++s) {
                 if (!states[s] || states[s]->empty()) continue;
                 const Tensor& state = (*states[s])[i];
-                changed.emplace_back(state, working(state));
+                changed.emplace_back(state, working(state, p));
                 row.state[s] = changed.back().second.raw();
             }
             rows.push_back(row);

@@ -290,3 +290,37 @@ def test_a_failed_step_changes_nothing() -> None:
         with pytest.raises(error):
             step(params, grads, buffers, **options)
     assert (array(a) == 1).all() and (array(b) == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("SGD", {"lr": 0.05, "momentum": 0.9}),
+        ("Adam", {"lr": 0.1, "amsgrad": True}),
+        ("RMSprop", {"lr": 0.02, "centered": True, "momentum": 0.5}),
+        ("Adagrad", {"lr": 0.3}),
+    ],
+)
+def test_channels_last_parameters_are_updated_where_they_lie(
+    name: str, options: dict[str, Any]
+) -> None:
+    dl = deeplite
+    rng = np.random.default_rng(1)
+    start, slope = (rng.standard_normal((64, 96, 3, 3)).astype("float32") for _ in range(2))
+    results = []
+    for weight_last, grad_last in ((False, False), (True, True), (True, False)):
+        p, g = dl.tensor(start), dl.tensor(slope)
+        p = p.contiguous(memory_format=dl.channels_last) if weight_last else p
+        p = dl.nn.Parameter(p)
+        p.grad = g.contiguous(memory_format=dl.channels_last) if grad_last else g
+        optimizer = getattr(optim, name)([p], **options)
+        optimizer.step()
+        before = dl.memory_stats()["allocated_bytes"]
+        dl.reset_peak_memory_stats()
+        optimizer.step()
+        extra = dl.memory_stats()["peak_allocated_bytes"] - before
+        assert extra < p.nbytes // 8 + (p.nbytes if weight_last != grad_last else 0)
+        assert p.is_contiguous(memory_format=dl.channels_last) == weight_last
+        results.append(array(p))
+    np.testing.assert_array_equal(results[0], results[1])
+    np.testing.assert_array_equal(results[0], results[2])
