@@ -263,6 +263,53 @@ void last_empty(const LastProduct<T>& l) {
     });
 }
 
+// The activation of the matrix product that a finish asks for; the product has no other ones.
+template <class T>
+bool last_activation(const ConvFinish<T>& f, int* activation) {
+    switch (f.activation) {
+        case DL_CONV_CUT:
+            *activation = f.low == T(0) ? DL_GEMM_RELU : DL_GEMM_NONE;
+            return f.high == T(__builtin_inff()) && (f.low == T(0) || f.low == -f.high);
+        case DL_CONV_SIGMOID:
+            return *activation = DL_GEMM_SIGMOID, true;
+        case DL_CONV_TANH:
+            return *activation = DL_GEMM_TANH, true;
+        case DL_CONV_SILU:
+            return *activation = DL_GEMM_SILU, true;
+        case DL_CONV_GELU_TANH:
+            return *activation = DL_GEMM_GELU_TANH, true;
+        default:
+            return false;
+    }
+}
+
+// A group's results as the matrix product finishes them: the norm, the residual, and of activations
+// those that it has. Whether that is all.
+template <class T>
+bool last_finished(const LastProduct<T>& l, int64_t group, GemmOut<T>* out) {
+    const ConvFinish<T>& f = l.s.finish;
+    if (!f.on) return true;
+    const int64_t first = group * l.s.rows;
+    if (f.scale) out->scale = f.scale + first, out->scale_cs = 1, out->bias = f.shift + first;
+    if (f.residual) {
+        out->d = f.residual + first, out->d_rs = l.dst_pixel, out->d_cs = 1;
+        out->beta = T(1);
+    }
+    int activation = DL_GEMM_NONE;
+    if (!last_activation(f, &activation)) return false;
+    out->activation = activation;
+    return true;
+}
+// What is left then: the activation.
+template <class T>
+void last_activate(const dl_conv& p) {
+    dl_conv_finish rest = *p.finish;
+    rest.weight = rest.shift = rest.residual = nullptr;
+    dl_conv q = p;
+    q.finish = &rest;
+    conv_finish_all<T>(q);
+}
+
 template <class T>
 dl_status last_sliding(const dl_conv& p, const Sliding<T>& sliding, bool backward, LastRoom* room) {
     const LastProduct<T> l = last_product(p, sliding, backward, room);
@@ -272,6 +319,7 @@ dl_status last_sliding(const dl_conv& p, const Sliding<T>& sliding, bool backwar
     bool together = true;  // the grid is the whole result, in its order
     for (int d = 0; d < 3; ++d) together = together && s.out_mul[d] == 1;
     int failed = 0;
+    bool whole = true;  // finished
     for (int64_t g = 0; g < s.groups; ++g) {
         const T* src = s.src + g * s.channels;
         const PackLastPixels<T> pixels{l, src, 0, &failed};
@@ -280,6 +328,7 @@ dl_status last_sliding(const dl_conv& p, const Sliding<T>& sliding, bool backwar
         T* dst = s.dst + g * s.rows;
         GemmOut<T> out{dst, l.dst_pixel, 1};
         out.bias = bias, out.bias_cs = 1;
+        whole = last_finished(l, g, &out);
         bool done;
         if (is_pointwise(p))
             done = gemm_packed<T>(s.columns(), s.rows, s.channels,
@@ -292,6 +341,7 @@ dl_status last_sliding(const dl_conv& p, const Sliding<T>& sliding, bool backwar
             done = last_scattered(l, pixels, filters, bias, dst);
         if (!done) failed = 1;
     }
+    if (!whole && !failed) last_activate<T>(p);
     return failed ? DL_OUT_OF_MEMORY : DL_OK;
 }
 
@@ -384,6 +434,12 @@ dl_status last_weight(const dl_conv& p) {
 
 // ---- what it costs -----------------------------------------------------------------------------
 
+// Reading and writing everything once: by L3, and what it cannot hold by memory.
+inline double last_traffic(const dl_conv& p) {
+    const double bytes = (conv_x_size(p) + conv_y_size(p) + conv_w_size(p)) * conv_element(p);
+    return bytes / 120e9 + __builtin_fmax(0.0, bytes - 32e6) / 20e9;
+}
+
 // Products, patches laid out in slivers, images and weights read and results written.
 template <dl_conv_pass pass>
 double last_gemm_seconds(const dl_conv& p) {
@@ -399,10 +455,17 @@ double last_gemm_seconds(const dl_conv& p) {
                                                              : k;
     const double padded = __builtin_ceil(columns / tile) * tile;
     const double other = pass == DL_CONV_BACKWARD_WEIGHT ? k : steps;
-    const double products = pixels * padded * other / (0.85 * conv_peak(p));
+    if (pass == DL_CONV_BACKWARD_WEIGHT)
+        return groups * (pixels * padded * other / (0.85 * conv_peak(p)) +
+                         pixels * (padded * 0.15 + k * 0.2) * kConvCycle + 2e-6) +
+               conv_traffic(p) / 1.5;
+    // Runs of a pixel begin anew for each row of the kernel.
+    const double runs =
+        double(p.kernel[0] * p.kernel[1]) * (p.dilation[2] > 1 ? double(p.kernel[2]) : 1);
     const double packing =
-        pass == DL_CONV_BACKWARD_WEIGHT ? pixels * (padded * 0.15 + k * 0.2) : pixels * steps * 0.5;
-    return groups * (products + packing * kConvCycle + 2e-6) + conv_traffic(p) / 1.5;
+        is_pointwise(p) ? pixels * steps * 0.25 : pixels * (steps * 0.4 + runs * 14);
+    return groups * (pixels * padded * other / (0.9 * conv_peak(p)) + packing * kConvCycle + 2e-6) +
+           last_traffic(p);
 }
 
 }  // namespace
