@@ -93,6 +93,82 @@ def test_every_algorithm_agrees_with_the_loops(name: str, which: str) -> None:
             assert o.error < (4e-5 if o.name == "winograd6" else 6e-6), o
 
 
+PASSES = ("forward", "backward_input", "backward_weight")
+
+
+def random_problem(rng: np.random.Generator) -> tuple[list[np.ndarray], tuple]:
+    """x, w and a gradient of y, and the arguments: first layers, pointwise and odd ones."""
+    kernel = [int(v) for v in rng.choice([1, 1, 2, 3, 3, 5, 7], 2)]
+    if rng.random() < 0.3:
+        kernel = [1, 1]
+    stride = [int(v) for v in rng.choice([1, 1, 2, 3], 2)]
+    dilation = [int(v) for v in rng.choice([1, 1, 1, 2], 2)]
+    padding = [0, 0] if rng.random() < 0.3 else [int(v) for v in rng.integers(0, 4, 2)]
+    reach = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
+    size = [
+        max(1, r - 2 * p) + int(rng.integers(0, 40)) for r, p in zip(reach, padding, strict=True)
+    ]
+    groups = int(rng.choice([1, 1, 1, 2, 3]))
+    c, k = int(rng.choice([1, 3, 8, 17, 40])), int(rng.choice([1, 5, 16, 24, 35, 64, 70]))
+    out = [
+        (n + 2 * p - r) // s + 1 for n, p, r, s in zip(size, padding, reach, stride, strict=True)
+    ]
+    n = int(rng.integers(1, 4))
+    shapes = (n, groups * c, *size), (groups * k, c, *kernel), (n, groups * k, *out)
+    return [rng.standard_normal(s) for s in shapes], (stride, padding, dilation, groups)
+
+
+def one_pass(given: list[np.ndarray], args: tuple, which: str, dtype: str, order: int) -> Any:
+    """order: bit 0, whether the weight is channels last; images are."""
+    x, w, y = (dl.tensor(a.astype(dtype)) for a in given)
+    return dl._C._conv.run(last(dl, x), last(dl, w) if order & 1 else w, last(dl, y), *args, which)
+
+
+def names_of(given: list[np.ndarray], args: tuple, which: str, dtype: str) -> list[str]:
+    x, w = (last(dl, dl.tensor(a.astype(dtype))) for a in given[:2])
+    names = [o.name for o in conv.explain(x, w, *args, which=which)]
+    return [n for n in names if not n.startswith(("winograd", "reference"))]
+
+
+@pytest.mark.parametrize("isa", cpu.capability())
+@pytest.mark.parametrize("which", PASSES)
+def test_random_shapes(which: str, isa: str) -> None:
+    rng = np.random.default_rng(PASSES.index(which))
+    seen = set()
+    for i in range(40):
+        given, args = random_problem(rng)
+        dtype = "float64" if i % 4 == 0 else "float32"
+        bound = 6e-6 if dtype == "float32" else 1e-14
+        with conv.algorithm("reference"):
+            exact = to_numpy(one_pass(given, args, which, "float64", 1))
+        with cpu.using_isa(isa):
+            for name in names_of(given, args, which, dtype):
+                with conv.algorithm(name):
+                    got = to_numpy(one_pass(given, args, which, dtype, i))
+                case = name, [a.shape for a in given], args
+                assert np.abs(got - exact).max() <= bound * np.abs(exact).max(), case
+                seen.add(name)
+    assert {"implicit_gemm", "outer" if which == "backward_weight" else "direct"} <= seen
+
+
+@pytest.mark.parametrize("which", PASSES)
+def test_bits_of_no_algorithm_depend_on_threads(which: str) -> None:
+    rng = np.random.default_rng(9)
+    before = dl.get_num_threads()
+    try:
+        for i in range(12):
+            given, args = random_problem(rng)
+            for name in names_of(given, args, which, "float32"):
+                results = []
+                with conv.algorithm(name):
+                    for threads in (1, 2, 4):
+                        dl.set_num_threads(threads)
+                        results.append(to_numpy(one_pass(given, args, which, "float32", i)))
+                assert all(np.array_equal(results[0], r) for r in results[1:]), (name, args)
+    finally:
+        dl.set_num_threads(before)
+
+
 def test_a_weight_alone_asks_for_channels_last() -> None:
     x, t = dl.tensor(values((2, 3, 6, 7))), torch.tensor(values((2, 3, 6, 7)))
     w = values((4, 3, 3, 3), 1)

@@ -7,6 +7,7 @@
 #include "kernels/cpu/conv_pointwise.h"
 #include "kernels/cpu/conv_sliding.h"
 #include "kernels/cpu/conv_weight_gemm.h"
+#include "kernels/cpu/lanes.h"
 
 namespace {
 
@@ -263,51 +264,52 @@ void last_empty(const LastProduct<T>& l) {
     });
 }
 
-// The activation of the matrix product that a finish asks for; the product has no other ones.
+// Finishes `pixels` pixels of `count` channels in place, from `channel` on, which a cache still holds.
 template <class T>
-bool last_activation(const ConvFinish<T>& f, int* activation) {
-    switch (f.activation) {
-        case DL_CONV_CUT:
-            *activation = f.low == T(0) ? DL_GEMM_RELU : DL_GEMM_NONE;
-            return f.high == T(__builtin_inff()) && (f.low == T(0) || f.low == -f.high);
-        case DL_CONV_SIGMOID:
-            return *activation = DL_GEMM_SIGMOID, true;
-        case DL_CONV_TANH:
-            return *activation = DL_GEMM_TANH, true;
-        case DL_CONV_SILU:
-            return *activation = DL_GEMM_SILU, true;
-        case DL_CONV_GELU_TANH:
-            return *activation = DL_GEMM_GELU_TANH, true;
-        default:
-            return false;
+void last_finish(const ConvFinish<T>& f, int64_t channel, T* c, int64_t c_pixel, int64_t pixels,
+                 int64_t count) {
+    constexpr int N = Vec<T>::N;
+    for (int64_t k = 0; k < count; k += N) {
+        const int64_t n = gemm_min(N, count - k);
+        typename Vec<T>::type scale{}, shift{};
+        if (f.scale)
+            scale = vload_n(f.scale + channel + k, n), shift = vload_n(f.shift + channel + k, n);
+        for (int64_t i = 0; i < pixels; ++i) {
+            T* to = c + i * c_pixel + k;
+            vstore_lanes(to, conv_finished(f, vload_lanes(to, n), scale, shift, to, n), n);
+        }
     }
 }
 
-// A group's results as the matrix product finishes them: the norm, the residual, and of activations
-// those that it has. Whether that is all.
-template <class T>
-bool last_finished(const LastProduct<T>& l, int64_t group, GemmOut<T>* out) {
-    const ConvFinish<T>& f = l.s.finish;
-    if (!f.on) return true;
-    const int64_t first = group * l.s.rows;
-    if (f.scale) out->scale = f.scale + first, out->scale_cs = 1, out->bias = f.shift + first;
-    if (f.residual) {
-        out->d = f.residual + first, out->d_rs = l.dst_pixel, out->d_cs = 1;
-        out->beta = T(1);
-    }
-    int activation = DL_GEMM_NONE;
-    if (!last_activation(f, &activation)) return false;
-    out->activation = activation;
-    return true;
-}
-// What is left then: the activation.
-template <class T>
-void last_activate(const dl_conv& p) {
-    dl_conv_finish rest = *p.finish;
-    rest.weight = rest.shift = rest.residual = nullptr;
-    dl_conv q = p;
-    q.finish = &rest;
-    conv_finish_all<T>(q);
+// Forward with a finish: a block of pixels is multiplied by all filters, and finished while L2 has it.
+template <class T, class P>
+bool last_finished_product(const LastProduct<T>& l, int64_t group, const P& pixels,
+                           const PackLastFilters<T>& filters, const GemmOut<T>& out) {
+    const Sliding<T>& s = l.s;
+    constexpr int MR = GemmTile<T>::MR, NR = GemmTile<T>::NR;
+    const int64_t m = s.columns(), n = s.rows, k = s.steps();
+    T* packed = static_cast<T*>(dl_scratch(size_t(packed_size<NR>(n, k)) * sizeof(T), 1));
+    if (!packed) return false;
+    const int threads = dl_num_threads();
+    const auto b = pack_all<T, NR>(packed, filters, 0, n, k, threads);
+    // Few pixels: threads share out filters as well.
+    const int64_t rows = gemm_share(m, GemmTile<T>::MC, MR, n * k, threads);
+    const int64_t row_blocks = gemm_div_up(m, rows);
+    const int64_t columns =
+        row_blocks >= 4 * threads ? n : gemm_round_up(gemm_div_up(n, 4 * threads), NR);
+    const int64_t column_blocks = gemm_div_up(n, columns);
+    int failed = 0;
+    parallel_for(row_blocks * column_blocks, 1, [&](int64_t begin, int64_t end) {
+        for (int64_t t = begin; t < end; ++t) {
+            const int64_t i0 = t / column_blocks * rows, i1 = gemm_min(m, i0 + rows);
+            const int64_t j0 = t % column_blocks * columns, j1 = gemm_min(n, j0 + columns);
+            if (!gemm_rect(pixels, b, out, GemmRect<T>{i0, i1, j0, j1, 0, k, gemm_kc<T>(k)}))
+                return __atomic_store_n(&failed, 1, __ATOMIC_RELAXED);
+            last_finish(s.finish, group * n + j0, out.c + i0 * l.dst_pixel + j0, l.dst_pixel,
+                        i1 - i0, j1 - j0);
+        }
+    });
+    return !failed;
 }
 
 template <class T>
@@ -319,7 +321,6 @@ dl_status last_sliding(const dl_conv& p, const Sliding<T>& sliding, bool backwar
     bool together = true;  // the grid is the whole result, in its order
     for (int d = 0; d < 3; ++d) together = together && s.out_mul[d] == 1;
     int failed = 0;
-    bool whole = true;  // finished
     for (int64_t g = 0; g < s.groups; ++g) {
         const T* src = s.src + g * s.channels;
         const PackLastPixels<T> pixels{l, src, 0, &failed};
@@ -328,11 +329,13 @@ dl_status last_sliding(const dl_conv& p, const Sliding<T>& sliding, bool backwar
         T* dst = s.dst + g * s.rows;
         GemmOut<T> out{dst, l.dst_pixel, 1};
         out.bias = bias, out.bias_cs = 1;
-        whole = last_finished(l, g, &out);
+        const PackStridedA<T> flat{src, l.src_pixel, 1};
         bool done;
-        if (is_pointwise(p))
-            done = gemm_packed<T>(s.columns(), s.rows, s.channels,
-                                  PackStridedA<T>{src, l.src_pixel, 1}, filters, out,
+        if (s.finish.on)
+            done = is_pointwise(p) ? last_finished_product(l, g, flat, filters, out)
+                                   : last_finished_product(l, g, pixels, filters, out);
+        else if (is_pointwise(p))
+            done = gemm_packed<T>(s.columns(), s.rows, s.channels, flat, filters, out,
                                   dl_num_threads());
         else if (together)
             done = gemm_packed<T>(s.columns(), s.rows, s.steps(), pixels, filters, out,
@@ -341,7 +344,6 @@ dl_status last_sliding(const dl_conv& p, const Sliding<T>& sliding, bool backwar
             done = last_scattered(l, pixels, filters, bias, dst);
         if (!done) failed = 1;
     }
-    if (!whole && !failed) last_activate<T>(p);
     return failed ? DL_OUT_OF_MEMORY : DL_OK;
 }
 

@@ -135,13 +135,13 @@ struct LastField {
 template <class T>
 struct LastTile {
     const LastStretch *runs, *end;
-    const T* a;      // the first pixel's inputs
-    int64_t across;  // to the next one's
-    int64_t ahead;   // to the inputs that are wanted next, asked for on the way; or 0
-    const T* b;      // packed filters
-    T* c;            // the first pixel's results
-    int64_t c_pixel;
-    int64_t lanes;  // of the last vector of filters
+    const T* a;             // the first pixel's inputs
+    int64_t across;         // to the next one's
+    int64_t ahead;          // to the inputs that are wanted next, asked for on the way; or 0
+    const T* b;             // packed filters
+    T* c;                   // the first pixel's results
+    int64_t c_pixel, lead;  // lead: to the lines that results go to next, asked for early
+    int64_t lanes;          // of the last vector of filters
     bool add;
     const T *bias, *scale, *shift;  // of these filters, or null
     const ConvFinish<T>* finish;    // one that cuts, or null
@@ -158,6 +158,10 @@ void last_direct_micro(const LastTile<T>& t) {
         for (int v = 0; v < V; ++v) acc[r][v] = vec{};
     const int64_t step = t.across;
     const T* b = t.b;
+    if (t.lead)
+        for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+            for (int v = 0; v < V; ++v) __builtin_prefetch(t.c + t.lead + r * t.c_pixel + v * N, 1);
     for (const LastStretch* run = t.runs; run < t.end; ++run) {
         const T *a = t.a + run->at, *last = a + run->length;
         while (a < last) {
@@ -209,23 +213,6 @@ LastMicro<T> last_direct_micro_of(int64_t pixels, bool narrow) {
     });
 }
 
-// A finish with exponentials, of results that are in the first cache.
-template <class T>
-void last_finish(const ConvFinish<T>& f, int64_t channel, T* c, int64_t c_pixel, int64_t pixels,
-                 int64_t count) {
-    constexpr int N = Vec<T>::N;
-    for (int64_t k = 0; k < count; k += N) {
-        const int64_t n = gemm_min(N, count - k);
-        typename Vec<T>::type scale{}, shift{};
-        if (f.scale)
-            scale = vload_n(f.scale + channel + k, n), shift = vload_n(f.shift + channel + k, n);
-        for (int64_t i = 0; i < pixels; ++i) {
-            T* to = c + i * c_pixel + k;
-            vstore_lanes(to, conv_finished(f, vload_lanes(to, n), scale, shift, to, n), n);
-        }
-    }
-}
-
 template <class T>
 struct LastDirect {
     static constexpr int64_t MR = GemmTile<T>::MR, NR = GemmTile<T>::NR, N = Vec<T>::N;
@@ -243,40 +230,60 @@ struct LastDirect {
         }
         return count;
     }
+    // Filters that stay in L1 all meet a tile of pixels before the next one, so that results are
+    // written in longer stretches; of more than that a sliver meets all pixels.
+    bool tile_by_tile() const {
+        constexpr int64_t kFirstCache = 24 << 10;
+        return gemm_round_up(s.rows, NR) * s.steps() * int64_t(sizeof(T)) <= kFirstCache;
+    }
     void block(const LastBlock<T>& b) const {
         const int64_t steps = s.steps(), kc = gemm_kc<T>(steps);
+        const int64_t width = b.x1 - b.x0, tiles = gemm_div_up(width, MR);
         LastStretch runs[kLastRuns];
         for (int64_t k = 0; k < steps; k += kc) {
             const int64_t kn = gemm_min(kc, steps - k), count = cut_runs(k, kn, runs);
-            for (int64_t j = 0; j < s.rows; j += NR) sliver(b, k, kn, j, runs, runs + count);
+            const Part part{k, kn, runs, runs + count};
+            if (tile_by_tile()) {
+                for (int64_t y = b.y0; y < b.y1; ++y)
+                    for (int64_t i = 0; i < tiles; ++i)
+                        for (int64_t j = 0; j < s.rows; j += NR) tile(b, part, j, y, i, tiles);
+                continue;
+            }
+            for (int64_t j = 0; j < s.rows; j += NR)
+                for (int64_t y = b.y0; y < b.y1; ++y)
+                    for (int64_t i = 0; i < tiles; ++i) tile(b, part, j, y, i, tiles);
         }
     }
-    void sliver(const LastBlock<T>& b, int64_t k, int64_t kn, int64_t j, const LastStretch* runs,
-                const LastStretch* end) const {
+
+ private:
+    struct Part {  // of the sum
+        int64_t k, kn;
+        const LastStretch *runs, *end;
+    };
+    // Filters [j, j + NR) and tile i of row y.
+    void tile(const LastBlock<T>& b, const Part& part, int64_t j, int64_t y, int64_t i,
+              int64_t tiles) const {
         const int64_t wanted = gemm_min(NR, s.rows - j), channel = group * s.rows + j;
-        const bool narrow = wanted <= N, last = k + kn == s.steps();
+        const int64_t width = b.x1 - b.x0, x = width * i / tiles;
+        const int64_t count = width * (i + 1) / tiles - x;
+        const bool last = part.k + part.kn == s.steps();
         const ConvFinish<T>& f = s.finish;
-        LastTile<T> t;
-        t.runs = runs, t.end = end;
-        t.across = field.across(), t.c_pixel = s.out_mul[2] * s.dst_pixel;
-        t.b = weights(nullptr, j, wanted, k, kn);
-        t.lanes = wanted % N ? wanted % N : N;
-        t.add = k > 0, t.bias = k == 0 && s.bias ? s.bias + channel : nullptr;
         const bool cuts = last && f.on && f.cuts();
+        LastTile<T> t;
+        t.runs = part.runs, t.end = part.end;
+        t.across = field.across(), t.c_pixel = s.out_mul[2] * s.dst_pixel;
+        t.a = b.src + (y - b.y0) * field.down() + x * t.across;
+        t.ahead = j == 0 && field.in_place ? count * t.across : 0;
+        t.b = weights(nullptr, j, wanted, part.k, part.kn);
+        t.c = field.place(b, group, y, b.x0 + x) + j;
+        t.lead = part.kn <= 64 ? count * t.c_pixel : 0;
+        t.lanes = wanted % N ? wanted % N : N;
+        t.add = part.k > 0, t.bias = part.k == 0 && s.bias ? s.bias + channel : nullptr;
         t.finish = cuts ? &f : nullptr;
         t.scale = cuts && f.scale ? f.scale + channel : nullptr;
         t.shift = cuts && f.scale ? f.shift + channel : nullptr;
-        const int64_t width = b.x1 - b.x0, tiles = gemm_div_up(width, MR);
-        for (int64_t y = b.y0; y < b.y1; ++y)
-            for (int64_t i = 0; i < tiles; ++i) {
-                const int64_t x = width * i / tiles, count = width * (i + 1) / tiles - x;
-                t.a = b.src + (y - b.y0) * field.down() + x * t.across;
-                t.c = field.place(b, group, y, b.x0 + x) + j;
-                t.ahead = j == 0 && field.in_place ? count * t.across : 0;
-                last_direct_micro_of<T>(count, narrow)(t);
-                if (last && f.on && !f.cuts())
-                    last_finish(f, channel, t.c, t.c_pixel, count, wanted);
-            }
+        last_direct_micro_of<T>(count, wanted <= N)(t);
+        if (last && f.on && !f.cuts()) last_finish(f, channel, t.c, t.c_pixel, count, wanted);
     }
 };
 
