@@ -160,3 +160,84 @@ def test_rows_added_by_index_in_order(width, isa):
     for i, row in zip(index, source, strict=True):
         expected[i] += row
     np.testing.assert_array_equal(got, expected)
+
+
+PAD_MODES = {"constant": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+
+
+@pytest.mark.parametrize("mode", PAD_MODES)
+@pytest.mark.parametrize("width", [3, 15, 16, 17, 56, 127, 129, 200])
+def test_borders_of_rows_of_any_width(width, mode, isa):
+    rng = np.random.default_rng(width)
+    borders = [(1, 1, 1, 1), (0, 2, 2, 0), (2, 0, 0, 1), (-1, -1, -1, -1), (2, -1, -2, 2)]
+    for dtype in (np.float32, np.float64, np.uint8):
+        x = rng.integers(0, 100, (40, 9, width)).astype(dtype)
+        for left, right, top, bottom in borders:
+            if mode != "constant" and min(left, right, top, bottom) < 0:
+                continue
+            inner = x[:, max(-top, 0) : 9 - max(-bottom, 0), max(-left, 0) : width - max(-right, 0)]
+            sizes = ((0, 0), (max(top, 0), max(bottom, 0)), (max(left, 0), max(right, 0)))
+            value = {"constant_values": 7} if mode == "constant" else {}
+            pads = (left, right, top, bottom)
+            y = dl.nn.functional.pad(dl.from_numpy(x), pads, mode=mode, value=7 if value else None)
+            np.testing.assert_array_equal(
+                y.numpy(), np.pad(inner, sizes, mode=PAD_MODES[mode], **value)
+            )
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.uint8])
+@pytest.mark.parametrize("row", [64, 96, 100, 256, 512, 1000, 1024])  # bytes
+def test_short_rows_that_trade_places(row, dtype, isa):
+    n = row // np.dtype(dtype).itemsize
+    for shape in ((2, 37, 5, n), (3, 65, 40, n), (1, 32, 130, n)):
+        x = np.arange(np.prod(shape)).reshape(shape).astype(dtype)
+        y = dl.from_numpy(x)
+        turned = y.permute(0, 2, 1, 3)
+        np.testing.assert_array_equal(turned.contiguous().numpy(), x.transpose(0, 2, 1, 3))
+        np.testing.assert_array_equal(
+            turned[:, :, 1:].contiguous().numpy(), x.transpose(0, 2, 1, 3)[:, :, 1:]
+        )
+        np.testing.assert_array_equal(
+            y.permute(2, 1, 0, 3).contiguous().numpy(), x.transpose(2, 1, 0, 3)
+        )
+
+
+@pytest.mark.parametrize("n", [1, 7, 64, 65, 1000, 5003])
+def test_gathered_along_rows_or_refused(n, isa):
+    rng = np.random.default_rng(n)
+    x = rng.standard_normal((9, 301)).astype(np.float32)
+    index = rng.integers(0, 301, (9, n))
+    for dtype in ("float32", "float64", "int16", "uint8"):
+        y = dl.from_numpy(x).to(getattr(dl, dtype))
+        got = dl.gather(y, 1, dl.from_numpy(index))
+        np.testing.assert_array_equal(got.numpy(), np.take_along_axis(y.numpy(), index, 1))
+    for bad in (301, -1, 1 << 40):
+        wrong = index.copy()
+        wrong[8, n - 1] = bad
+        with pytest.raises(IndexError):
+            dl.gather(dl.from_numpy(x), 1, dl.from_numpy(wrong))
+
+
+@pytest.mark.parametrize("rows", [8, 9, 33])
+def test_columns_added_by_index(rows, isa):
+    rng = np.random.default_rng(rows)
+    x = rng.integers(-5, 5, (rows, 50)).astype(np.float32)
+    index = rng.integers(0, 50, 200)
+    more = rng.integers(-5, 5, (rows, 200)).astype(np.float32)
+    expected = x.copy()
+    np.add.at(expected, (slice(None), index), more)
+    got = dl.from_numpy(x).index_add(1, dl.from_numpy(index), dl.from_numpy(more))
+    np.testing.assert_array_equal(got.numpy(), expected)
+
+
+@pytest.mark.parametrize("kernel,stride", [(2, 2), (3, 2), (3, 1), (5, 2)])
+def test_windows_of_lone_rows(kernel, stride, isa):
+    rng = np.random.default_rng(0)
+    for length in (5, 16, 33, 100, 1024):
+        x = rng.standard_normal((6, 11, length)).astype(np.float32)
+        x[2, 3, 4] = np.nan
+        for ceil_mode in (False, True):
+            args = (kernel, stride, 0, 1, ceil_mode)
+            expected = torch.nn.functional.max_pool1d(torch.from_numpy(x), *args)
+            got = dl.nn.functional.max_pool1d(dl.from_numpy(x), *args)
+            np.testing.assert_array_equal(got.numpy(), expected.numpy())

@@ -2,6 +2,7 @@
 // columns, and whatever strides there are.
 #include "kernels/cpu/elementwise_rows.h"
 #include "kernels/cpu/parallel.h"
+#include "kernels/cpu/static_size.h"
 #include "kernels/cpu/strided.h"
 
 namespace deeplite::cpu::DL_ISA {
@@ -146,10 +147,72 @@ void run_copy(const dl_iter* it) {
     });
 }
 
+// Short rows that trade places: along dimension k they lie closer together in the input than along
+// dimension 1. A tile is read nearly in its order and written in stretches of kTileRows rows: in the order
+// of the output alone, each row would come from another page.
+constexpr int64_t kTileRows = 32, kTileBytes = 128 << 10;
+
+int traded_dim(const dl_iter* it, int64_t size) {
+    const int64_t row = it->shape[0] * size;
+    if (it->ndim < 3 || it->strides[0][0] != size || it->strides[1][0] != size) return 0;
+    if (row < 64 || row > 1024 || it->strides[1][1] < 2 * row || it->shape[1] < kTileRows) return 0;
+    for (int k = 2; k < it->ndim; ++k)
+        if (it->strides[1][k] >= row && 2 * it->strides[1][k] <= it->strides[1][1]) return k;
+    return 0;
+}
+
+// Rows of `bytes` that lie `to_step` and `from_step` apart.
+void copy_rows(char* to, int64_t to_step, const char* from, int64_t from_step, int64_t bytes,
+               int64_t rows) {
+    constexpr int64_t V = DL_VEC_BYTES, kMost = 8;
+    if (bytes % V == 0 && bytes <= kMost * V)
+        return with_size<kMost>(bytes / V, [&](auto vectors) {
+            for (int64_t r = 0; r < rows; ++r, to += to_step, from += from_step)
+                for (int v = 0; v < decltype(vectors)::value; ++v)
+                    vstore<char>(to + v * V, vload<char>(from + v * V));
+        });
+    for (int64_t r = 0; r < rows; ++r, to += to_step, from += from_step)
+        copy_bytes(to, from, bytes);
+}
+
+template <class U>
+void traded_copy(const dl_iter* it, int k) {
+    constexpr int64_t size = sizeof(U);
+    const int64_t n = it->shape[0], rows = it->shape[1], lines = it->shape[k];
+    const int64_t fit = kTileBytes / (kTileRows * n * size), deep = fit < lines ? fit : lines;
+    const int64_t wide = (rows + kTileRows - 1) / kTileRows, high = (lines + deep - 1) / deep;
+    int64_t planes = 1;
+    for (int d = 2; d < it->ndim; ++d)
+        if (d != k) planes *= it->shape[d];
+    const int64_t grain = kCheapGrain * 4 / size / (kTileRows * deep * n) + 1;
+    parallel_for(planes * high * wide, grain, [&](int64_t begin, int64_t end) {
+        for (int64_t tile = begin; tile < end; ++tile) {
+            const int64_t r = tile % wide * kTileRows, l = tile / wide % high * deep;
+            const int64_t r1 = r + kTileRows < rows ? r + kTileRows : rows;
+            const int64_t l1 = l + deep < lines ? l + deep : lines;
+            int64_t plane = tile / wide / high, offset[2];
+            for (int o = 0; o < 2; ++o) offset[o] = r * it->strides[o][1] + l * it->strides[o][k];
+            for (int d = 2; d < it->ndim; ++d) {
+                if (d == k) continue;
+                const int64_t at = plane % it->shape[d];
+                plane /= it->shape[d];
+                for (int o = 0; o < 2; ++o) offset[o] += at * it->strides[o][d];
+            }
+            char* to = static_cast<char*>(it->data[0]) + offset[0];
+            const char* from = static_cast<const char*>(it->data[1]) + offset[1];
+            for (int64_t j = l; j < l1; ++j, to += it->strides[0][k], from += it->strides[1][k]) {
+                copy_rows(to, it->strides[0][1], from, it->strides[1][1], n * size, r1 - r);
+            }
+        }
+    });
+}
+
 template <class U>
 void move_typed(const dl_iter* it) {
     if (const int k = transposed_dim(it, sizeof(U)))
         transpose_copy<U>(it, k);
+    else if (const int k = traded_dim(it, sizeof(U)))
+        traded_copy<U>(it, k);
     else
         run_copy<U>(it);
 }

@@ -54,20 +54,20 @@ void for_runs(const dl_iter& it, int64_t begin, int64_t end, const F& f) {
     }
 }
 
-// True when all of n indices, `stride` bytes apart, are in range.
-bool all_in_range(const char* index, int64_t n, int64_t stride, int64_t size, bool wrap) {
-    const int64_t low = wrap ? -size : 0;
-    const uint64_t span = uint64_t(size - low);
-    uint64_t bad = 0;
-    if (stride == int64_t(sizeof(int64_t))) {
-        const int64_t* p = reinterpret_cast<const int64_t*>(index);
-        for (int64_t i = 0; i < n; ++i) bad |= uint64_t(uint64_t(p[i] - low) >= span);
-    } else {
-        for (int64_t i = 0; i < n; ++i)
-            bad |= uint64_t(uint64_t(*reinterpret_cast<const int64_t*>(index + i * stride) - low) >=
-                            span);
-    }
-    return !bad;
+// True when all of n indices, `stride` bytes apart, are in range: none of them lies, as an unsigned
+// number counted from the lowest, beyond the span.
+inline bool all_in_range(const char* index, int64_t n, int64_t stride, int64_t size, bool wrap) {
+    const uint64_t low = wrap ? -uint64_t(size) : 0;
+    uint64_t most = 0;
+    const auto take = [&](int64_t i) {
+        const uint64_t above = uint64_t(i) - low;
+        most = above > most ? above : most;
+    };
+    if (stride == int64_t(sizeof(int64_t)))
+        for (int64_t i = 0; i < n; ++i) take(reinterpret_cast<const int64_t*>(index)[i]);
+    else
+        for (int64_t i = 0; i < n; ++i) take(*reinterpret_cast<const int64_t*>(index + i * stride));
+    return n <= 0 || most < uint64_t(size) - low;
 }
 
 // The dimensions of a gather in one iteration; the indexed operand stands still along the indexed
@@ -111,13 +111,28 @@ bool along_contiguous(const dl_gather_args& a, int64_t sx, int64_t si, int64_t s
     return sx == 0 && a.stride[0] == int64_t(sizeof(T)) && si == int64_t(sizeof(int64_t)) &&
            so == int64_t(sizeof(T));
 }
+// n elements, where the indices are seen to be in range just before they are used; false when one is not.
+// What comes next is asked for meanwhile: the row that is read in no order most of all.
 template <class T>
-void gather_along(const T* __restrict x, const int64_t* __restrict index, T* __restrict out,
+bool gather_along(const T* __restrict x, const int64_t* __restrict index, T* __restrict out,
                   int64_t n, int64_t size, bool wrap) {
-    if (wrap)
-        for (int64_t i = 0; i < n; ++i) out[i] = x[index[i] + (index[i] < 0 ? size : 0)];
-    else
-        for (int64_t i = 0; i < n; ++i) out[i] = x[index[i]];
+    constexpr int64_t kBlock = 64, kLine = 64;
+    for (int64_t i = 0; i < n; i += kBlock) {
+        const int64_t m = at_most(kBlock, n - i);
+        if (!all_in_range(reinterpret_cast<const char*>(index + i), m, sizeof(int64_t), size, wrap))
+            return false;
+        for (int64_t j = 0; j < kBlock * int64_t(sizeof(int64_t)); j += kLine)
+            __builtin_prefetch(reinterpret_cast<const char*>(index + n + i) + j);
+        for (int64_t j = 0; j < kBlock * int64_t(sizeof(T)); j += kLine) {
+            __builtin_prefetch(reinterpret_cast<const char*>(x + size + i) + j);
+            __builtin_prefetch(reinterpret_cast<const char*>(out + n + i) + j, 1);
+        }
+        int64_t j = i;
+        for (; !wrap && j + 8 <= i + m; j += 8)  // unrolled
+            for (int64_t k = j; k < j + 8; ++k) out[k] = x[index[k]];
+        for (; j < i + m; ++j) out[j] = x[index[j] + (index[j] < 0 ? size : 0)];
+    }
+    return true;
 }
 
 dl_status gather(const dl_gather_args* args) {
@@ -125,26 +140,27 @@ dl_status gather(const dl_gather_args* args) {
     if (a.rest.ndim >= DL_MAX_DIMS) return DL_UNSUPPORTED;
     const dl_iter it = with_dimension(a, dimension_innermost(a));
     if (iter_count(it) == 0) return DL_OK;
-    int bad = 0;  // seen run by run, before the run is read
+    int bad = 0;  // seen before it is read
     const int64_t sx = it.strides[0][0], si = it.strides[1][0], so = it.strides[2][0];
-    return by_width(a.dtype, [&](auto tag) {
+    const auto run = [&](char** p, int64_t n, auto tag) {
         typedef typename decltype(tag)::type T;
+        if (along_contiguous<T>(a, sx, si, so))
+            return gather_along(reinterpret_cast<const T*>(p[0]),
+                                reinterpret_cast<const int64_t*>(p[1]), reinterpret_cast<T*>(p[2]),
+                                n, a.size, a.wrap);
+        if (!all_in_range(p[1], n, si, a.size, a.wrap)) return false;
+        for (int64_t i = 0; i < n; ++i) {
+            const int64_t raw = *reinterpret_cast<const int64_t*>(p[1] + i * si);
+            const int64_t k = raw + (raw < 0 ? a.size : 0);
+            *reinterpret_cast<T*>(p[2] + i * so) =
+                *reinterpret_cast<const T*>(p[0] + i * sx + k * a.stride[0]);
+        }
+        return true;
+    };
+    return by_width(a.dtype, [&](auto tag) {
         parallel_for(iter_count(it), kGrain, [&](int64_t begin, int64_t end) {
             for_runs(it, begin, end, [&](char** p, int64_t n) {
-                if (!all_in_range(p[1], n, si, a.size, a.wrap)) {
-                    __atomic_store_n(&bad, 1, __ATOMIC_RELAXED);
-                    return;
-                }
-                if (along_contiguous<T>(a, sx, si, so))
-                    return gather_along(reinterpret_cast<const T*>(p[0]),
-                                        reinterpret_cast<const int64_t*>(p[1]),
-                                        reinterpret_cast<T*>(p[2]), n, a.size, a.wrap);
-                for (int64_t i = 0; i < n; ++i) {
-                    const int64_t raw = *reinterpret_cast<const int64_t*>(p[1] + i * si);
-                    const int64_t k = raw + (raw < 0 ? a.size : 0);
-                    *reinterpret_cast<T*>(p[2] + i * so) =
-                        *reinterpret_cast<const T*>(p[0] + i * sx + k * a.stride[0]);
-                }
+                if (!run(p, n, tag)) __atomic_store_n(&bad, 1, __ATOMIC_RELAXED);
             });
         });
         return bad ? DL_BAD_INDEX : DL_OK;
@@ -332,21 +348,31 @@ void put_run(char* x, const char* other, int64_t n, int64_t sx, int64_t so) {
     }
 }
 
+// Rows [row, row + R) of slices of single elements, at all positions: the rows share the offsets.
+template <class T, int op, int R>
+void put_singles(const dl_advanced_args& a, const SliceCut& cut, const int64_t* offsets,
+                 int64_t row) {
+    char* x[R];
+    const char* other[R];
+    for (int r = 0; r < R; ++r) {
+        x[r] = static_cast<char*>(a.slices.data[0]) + iter_offset(a.slices, 0, row + r, cut.from);
+        other[r] =
+            static_cast<char*>(a.slices.data[1]) + iter_offset(a.slices, 1, row + r, cut.from);
+    }
+    for (int64_t p = 0; p < a.n; ++p)
+        for (int r = 0; r < R; ++r) {
+            T& place = *reinterpret_cast<T*>(x[r] + offsets[p]);
+            place = combine<op>(place, *reinterpret_cast<const T*>(other[r] + p * a.other_stride));
+        }
+}
+
 // Row `row` of the slices, for the positions whose offset hashes to `owner` of `owners`, in order.
 template <class T, int op>
-__attribute__((noinline)) void put_row(const dl_advanced_args& a, const SliceCut& cut,
-                                       const int64_t* offsets, int64_t row, int64_t owner,
-                                       int64_t owners) {
+void put_row(const dl_advanced_args& a, const SliceCut& cut, const int64_t* offsets, int64_t row,
+             int64_t owner, int64_t owners) {
     char* x = static_cast<char*>(a.slices.data[0]) + iter_offset(a.slices, 0, row, cut.from);
     const char* other =
         static_cast<const char*>(a.slices.data[1]) + iter_offset(a.slices, 1, row, cut.from);
-    if (owners == 1 && cut.run == 1) {
-        for (int64_t p = 0; p < a.n; ++p) {
-            T& place = *reinterpret_cast<T*>(x + offsets[p]);
-            place = combine<op>(place, *reinterpret_cast<const T*>(other + p * a.other_stride));
-        }
-        return;
-    }
     // In blocks: the positions that are its own, then their slices, fetched ahead.
     constexpr int64_t kBlock = 256;
     const bool dense = cut.run_stride[0] == int64_t(sizeof(T));
@@ -370,18 +396,29 @@ __attribute__((noinline)) void put_row(const dl_advanced_args& a, const SliceCut
     }
 }
 
-typedef void (*put_row_fn)(const dl_advanced_args&, const SliceCut&, const int64_t*, int64_t,
-                           int64_t, int64_t);
+template <class T, int op>
+__attribute__((noinline)) void put_rows(const dl_advanced_args& a, const SliceCut& cut,
+                                        const int64_t* offsets, int64_t begin, int64_t end,
+                                        int64_t owner, int64_t owners) {
+    if (owners == 1 && cut.run == 1) {
+        for (; begin + 2 <= end; begin += 2) put_singles<T, op, 2>(a, cut, offsets, begin);
+        if (begin < end) put_singles<T, op, 1>(a, cut, offsets, begin);
+        return;
+    }
+    for (; begin < end; ++begin) put_row<T, op>(a, cut, offsets, begin, owner, owners);
+}
+
+typedef void (*put_rows_fn)(const dl_advanced_args&, const SliceCut&, const int64_t*, int64_t,
+                            int64_t, int64_t, int64_t);
 
 // Every place must see its updates in order: either each chunk owns rows of the slices, or it owns
 // the positions whose offset hashes to it.
-void put_all(const dl_advanced_args& a, const int64_t* offsets, put_row_fn put) {
+void put_all(const dl_advanced_args& a, const int64_t* offsets, put_rows_fn put) {
     const SliceCut cut(a);
     if (cut.rows >= 8) {
         const int64_t grain = at_least(1, kGrain / at_least(1, a.n * cut.run));
-        parallel_for(cut.rows, grain, [&](int64_t begin, int64_t end) {
-            for (int64_t row = begin; row < end; ++row) put(a, cut, offsets, row, 0, 1);
-        });
+        parallel_for(cut.rows, grain,
+                     [&](int64_t begin, int64_t end) { put(a, cut, offsets, begin, end, 0, 1); });
         return;
     }
     const int64_t work = cut.run * cut.rows;  // per position
@@ -390,17 +427,17 @@ void put_all(const dl_advanced_args& a, const int64_t* offsets, put_row_fn put) 
     const int64_t owners = work < 16 ? 1 : at_least(1, at_most(most, a.n * work / kGrain));
     parallel_for(owners, 1, [&](int64_t begin, int64_t end) {
         for (int64_t owner = begin; owner < end; ++owner)
-            for (int64_t row = 0; row < cut.rows; ++row) put(a, cut, offsets, row, owner, owners);
+            put(a, cut, offsets, 0, cut.rows, owner, owners);
     });
 }
 
 dl_status index_put(const dl_advanced_args* args) {
     const dl_advanced_args& a = *args;
-    put_row_fn put = nullptr;
+    put_rows_fn put = nullptr;
     const dl_status known = by_scatter_op(a.op, [&](auto op) {
         constexpr int o = decltype(op)::value;
         const auto choose = [&](auto tag) {
-            put = put_row<typename decltype(tag)::type, o>;
+            put = put_rows<typename decltype(tag)::type, o>;
             return DL_OK;
         };
         return o == DL_SCATTER_SET ? by_width(a.dtype, choose) : by_number(a.dtype, choose);

@@ -2,6 +2,7 @@
 #include "kernels/cpu/index_common.h"
 #include "kernels/cpu/lanes.h"
 #include "kernels/cpu/parallel.h"
+#include "kernels/cpu/static_size.h"
 #include "kernels/cpu/strided.h"
 
 namespace deeplite::cpu::DL_ISA {
@@ -150,7 +151,18 @@ class PaddedRows {
         const int64_t p = place_read(a.mode, at[1] - a.before[1], a.in[1]);
         return p < 0 ? -1 : outer + p * stride[1];
     }
-    void next() {
+    // How many rows from here on, at most `most`, read rows of x one after the other.
+    int64_t run(int64_t most) const {
+        const int64_t p = ndim > 1 ? at[1] - a.before[1] : -1;
+        int64_t n = 1;
+        if (p >= 0 && p < a.in[1]) {
+            const int64_t inside = a.in[1] - p, left = a.out[1] - at[1];
+            n = inside < left ? inside : left;
+        }
+        return n < most ? n : most;
+    }
+    void next(int64_t rows = 1) {
+        if (ndim > 1) at[1] += rows - 1;
         for (int d = 1; d < ndim; ++d) {
             if (++at[d] < a.out[d]) {
                 if (d > 1) find_outer();
@@ -220,27 +232,45 @@ void pad_part(const dl_pad_args& a, const Body& body, const U* x, U value, U* y,
     pad_border(a, x, value, y, end, to);
 }
 
-// A whole row, in vectors that may run over into the next ones, which are written later.
-template <class U>
-DL_INLINE void pad_row(const dl_pad_args& a, const Body& body, const U* x, U value, U* y) {
+// `rows` whole rows of y that read neighbouring rows of x (null: nothing but the constant), in vectors
+// that may run over into the next ones, which are written later. V: vectors of a body, if that many or
+// fewer are known. What the loops need is in registers: a vector that is stored may alias all of memory.
+template <class U, int V, bool listed>
+__attribute__((noinline)) void pad_run(const dl_pad_args& a, const Body& body, U value, const U* x,
+                                       U* y, int64_t rows) {
     constexpr int N = Vec<U>::N;
-    if (!x) {
-        for (int64_t j = 0; j < a.out[0]; j += N) vstore(y + j, vset1<U>(value));
-        return;
+    const int64_t n = a.out[0], step = a.in[0], begin = body.begin, end = body.end;
+    const auto fill = vset1<U>(value);
+    int64_t reads[Body::kListed];
+    if constexpr (listed) memcpy(reads, body.reads, sizeof reads);
+    const U* from = x ? x + begin - a.before[0] : nullptr;
+    for (; rows > 0; --rows, x += step, from += step, y += n) {
+        if constexpr (listed)
+            for (int64_t j = 0; j < begin; ++j) y[j] = x[reads[j]];
+        else
+            for (int64_t j = 0; j < begin; j += N) vstore(y + j, fill);
+        U* to = y + begin;
+        if constexpr (V > 0)
+            for (int v = 0; v < V; ++v) vstore(to + v * N, vload(from + v * N));
+        else
+            for (int64_t j = 0; j < end - begin; j += N) vstore(to + j, vload(from + j));
+        if constexpr (listed)
+            for (int64_t j = end; j < n; ++j) y[j] = x[reads[begin + j - end]];
+        else
+            for (int64_t j = end; j < n; j += N) vstore(y + j, fill);
     }
-    const int64_t n = a.out[0];
-    if (body.listed) {
-        for (int64_t j = 0; j < body.begin; ++j) y[j] = x[body.reads[j]];
-    } else {
-        pad_border(a, x, value, y, 0, body.begin);
-    }
-    for (int64_t j = body.begin; j < body.end; j += N) vstore(y + j, vload(x + j - a.before[0]));
-    if (body.listed) {
-        const int64_t* reads = body.reads + body.begin - body.end;
-        for (int64_t j = body.end; j < n; ++j) y[j] = x[reads[j]];
-    } else {
-        pad_border(a, x, value, y, body.end, n);
-    }
+}
+template <class U>
+void pad_any_run(const dl_pad_args& a, const Body& body, U value, const U* x, U* y, int64_t rows) {
+    constexpr int kMost = 8;
+    const int64_t vectors = (body.end - body.begin + Vec<U>::N - 1) / Vec<U>::N;
+    with_size<kMost + 1>(vectors, [&](auto v) {
+        constexpr int V = decltype(v)::value <= kMost ? decltype(v)::value : 0;
+        if (a.mode == DL_PAD_CONSTANT)
+            pad_run<U, V, false>(a, body, value, x, y, rows);
+        else
+            pad_run<U, V, true>(a, body, value, x, y, rows);
+    });
 }
 
 template <class U>
@@ -267,17 +297,24 @@ void pad_rows(const dl_pad_args& a) {
             }
         });
     }
+    const bool runs = body.end > body.begin && (body.listed || a.mode == DL_PAD_CONSTANT);
     parallel_for(rows, piece / n + 1, [&](int64_t begin, int64_t end) {
         PaddedRows walk(a, a.ndim, begin);
-        for (int64_t r = begin; r < end; ++r, walk.next()) {
+        for (int64_t r = begin; r < end;) {
             const int64_t at = walk.offset();
             const U* from = at < 0 ? nullptr : x + at;
             U* to = y + r * n;
-            const bool room = (r + 1) * n + N <= end * n && (!from || from + a.in[0] + N <= last);
-            if (room)
-                pad_row(a, body, from, value, to);
-            else
+            // Rows behind which there is room for a vector, in y and in x.
+            int64_t count = runs && from ? walk.run(end - r - N / n - 1) : 0;
+            if (count > 0 && from + count * a.in[0] + N > last) count = (last - N - from) / a.in[0];
+            if (count > 0) {
+                pad_any_run(a, body, value, from, to, count);
+            } else {
+                count = 1;
                 pad_part(a, body, from, value, to, 0, n);
+            }
+            r += count;
+            walk.next(count);
         }
     });
 }

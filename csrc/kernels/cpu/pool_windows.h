@@ -281,15 +281,23 @@ struct WindowTask {
             if constexpr (F::places) {
                 windows<K>(n, t1.end - t1.begin, corner, y, index, room);
             } else {
-                join_rows(x, n);
+                const T* line = p.stride[2] <= 2 ? lone_row(x, n) : nullptr;
+                if (!line) join_rows(x, n), line = rows;
                 if (p.stride[2] == 2)
-                    taps_of_line<K, 2>(rows, size, y, room);
+                    taps_of_line<K, 2>(line, size, y, room);
                 else if (p.stride[2] == 1)
-                    taps_of_line<K, 1>(rows, size, y, room);
+                    taps_of_line<K, 1>(line, size, y, room);
                 else
                     taps_of_split(size, y, room);
             }
         });
+    }
+    // The row of the input that is all a row of windows sees, if it needs no padding; else null. Vectors of
+    // taps run over into what lies behind it.
+    const T* lone_row(const T* x, int64_t n) const {
+        const int64_t reach = (p.out[2] - 1) * p.stride[2] + (p.kernel[2] - 1) * p.dilation[2] + 1;
+        const bool inside = n == 1 && p.pad[2] == 0 && reach <= p.in[2];
+        return inside && x + across[0] + plan.line() <= last ? x + across[0] : nullptr;
     }
     // The rows of a window, element by element, between cells of padding.
     void join_rows(const T* x, int64_t n) const {
