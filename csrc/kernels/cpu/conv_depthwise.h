@@ -3,6 +3,7 @@
 #include "kernels/cpu/conv_depthwise_lanes.h"
 #include "kernels/cpu/conv_depthwise_narrow.h"
 #include "kernels/cpu/conv_depthwise_roll.h"
+#include "kernels/cpu/conv_depthwise_strips.h"
 #include "kernels/cpu/conv_depthwise_taps.h"
 
 namespace {
@@ -131,14 +132,21 @@ DL_INLINE void depthwise_blocked(const DepthwiseShape& d, int64_t rows, int64_t 
 // Planes of dst, one after another over all images.
 template <class T, DepthwisePass pass>
 dl_status depthwise_planes(const dl_conv& p) {
-    if constexpr (kNarrow) {
+    if constexpr (kWindows) {
         constexpr bool forward = pass == DepthwisePass::kForward;
         if (depthwise_narrows<T>(p, pass))
             return depthwise_stride(p) == 1
-                       ? depthwise_narrow_planes<T, pass, NarrowMode::kSlide>(p)
+                       ? depthwise_narrow_planes<T, pass, WindowMode::kSlide>(p)
                        : depthwise_narrow_planes<T, pass,
-                                                 forward ? NarrowMode::kSlide2 : NarrowMode::kZip>(
+                                                 forward ? WindowMode::kSlide2 : WindowMode::kZip>(
                              p);
+    }
+    if constexpr (kWindows) {
+        if (depthwise_strips_apply<T>(p, pass)) {
+            if (depthwise_stride(p) == 1) return depthwise_strips<T, pass, WindowMode::kSlide>(p);
+            if constexpr (pass == DepthwisePass::kForward)
+                return depthwise_strips<T, pass, WindowMode::kSlide2>(p);
+        }
     }
     // Of nine taps the transposition costs more than the idle lanes of rows.
     const bool rolls = depthwise_rolls(p);

@@ -6,17 +6,9 @@
 // The gradient of the input at stride 2 goes the same way: a column of results meets every second tap,
 // so two columns of taps make one, which holds the weight of the one or the other from lane to lane.
 #pragma once
-#include "kernels/cpu/conv_depthwise_rows.h"
+#include "kernels/cpu/conv_depthwise_window.h"
 
 namespace {
-
-constexpr bool kNarrow = DL_VEC_BYTES == 64;      // elsewhere masks and permutations cost too much
-enum class NarrowMode { kSlide, kSlide2, kZip };  // strides 1 and 2; the gradient of the input at 2
-
-// Columns of taps, two of them as one if zipped.
-constexpr int narrow_slots(int k, NarrowMode mode) {
-    return mode == NarrowMode::kZip ? (k + 1) / 2 : k;
-}
 
 template <class T>
 using LaneIndex = typename Vec<typename LaneInt<T>::type>::type;
@@ -95,16 +87,16 @@ LaneMask<T> lanes_where(const bool (&set)[Vec<T>::N]) {
 
 // What the passes below need of the planes' widths.
 template <class T>
-bool narrow_fits(const DepthwiseShape& d, NarrowMode mode) {
+bool narrow_fits(const DepthwiseShape& d, WindowMode mode) {
     constexpr int64_t N = Vec<T>::N;
     const int64_t lanes = d.out[1] <= N / 2 ? N / 2 : N;  // to a plane
-    return d.out[1] <= N && d.in[1] <= (mode == NarrowMode::kSlide2 ? 2 * N : lanes);
+    return d.out[1] <= N && d.in[1] <= (mode == WindowMode::kSlide2 ? 2 * N : lanes);
 }
 
 template <class T>
-NarrowLanes<T> narrow_lanes(const DepthwiseShape& d, NarrowMode mode, bool turned) {
+NarrowLanes<T> narrow_lanes(const DepthwiseShape& d, WindowMode mode, bool turned) {
     constexpr int N = Vec<T>::N;
-    const bool pairs = mode == NarrowMode::kSlide2, zip = mode == NarrowMode::kZip;
+    const bool pairs = mode == WindowMode::kSlide2, zip = mode == WindowMode::kZip;
     const int k = int(d.width);
     NarrowLanes<T> q;
     q.planes = d.out[1] <= N / 2 && (!pairs || d.in[1] <= N) ? 2 : 1;
@@ -113,7 +105,7 @@ NarrowLanes<T> narrow_lanes(const DepthwiseShape& d, NarrowMode mode, bool turne
     if (q.planes == 2) q.in[1] = pairs ? q.in[0] : lane_mask<T>(N / 2, N / 2 + d.in[1]);
     q.out[0] = lane_mask<T>(0, d.out[1]), q.out[1] = lane_mask<T>(N / 2, N / 2 + d.out[1]);
     const int width = q.planes == 2 ? N / 2 : N;
-    for (int u = 0; u < narrow_slots(k, mode); ++u) {
+    for (int u = 0; u < window_slots(k, mode); ++u) {
         bool picked[N], weighted[N];
         for (int lane = 0; lane < N; ++lane) {
             const int64_t column = lane % width, at = column + d.pad[1];
@@ -154,138 +146,84 @@ struct NarrowPlanes {
     const typename Vec<T>::type* w;  // [row][slot]
 };
 
-// A row of input under the columns of taps. second: whether there are two planes or two vectors.
-template <class T, int U, bool pairs, int I>
-DL_INLINE void narrow_row(const NarrowLanes<T>& q, const T* row, int64_t image, bool second,
-                          typename Vec<T>::type (&x)[U][I]) {
+// Rows of planes of I images.
+template <class T, int K, WindowMode mode, int I>
+struct NarrowRows {
     typedef typename Vec<T>::type vec;
-    constexpr int N = Vec<T>::N;
-#pragma GCC unroll 2
-    for (int n = 0; n < I; ++n, row += image) {
-        vec a = vload_mask(row, q.in[0]), b{};
-        if (second && pairs) b = vload_mask(row + q.second, q.in[1]);
-        if (second && !pairs) a = vload_over(a, row + q.second - N / 2, q.in[1]);
-#pragma GCC unroll 8
-        for (int u = 0; u < U; ++u)
-            x[u][n] = pairs ? vpick<T>(a, b, q.pick[u], q.picked[u])
-                            : vpick<T>(a, q.pick[u], q.picked[u]);
-    }
-}
+    static constexpr int U = window_slots(K, mode), N = Vec<T>::N;
+    static constexpr bool pairs = mode == WindowMode::kSlide2;
+    NarrowLanes<T> q;
+    NarrowPlanes<T> p;
+    int64_t row_in, row_out, plane;
+    bool both,
+        second;  // whether there are two planes; whether there are two vectors of a row, or planes
+    vec start;
 
-// acc[J - t] (or J + t) += the products under row R + step * t of the taps, for t from 0 on. Rows of
-// results outside of [lo, hi) are not wanted.
-template <class T, int K, int U, int I, int A, int R, int step, int J>
-DL_INLINE void narrow_take(const typename Vec<T>::type (&x)[U][I], const typename Vec<T>::type* w,
-                           int64_t lo, int64_t hi, typename Vec<T>::type (&acc)[A][I]) {
-    constexpr int count = step > 0 ? (K - 1 - R) / step + 1 : R + 1;
-#pragma GCC unroll 8
-    for (int t = 0; t < count; ++t) {
-        const int j = A < K ? J - t : J + t;
-        if (K > 3 && (j < lo || j >= hi)) continue;
-#pragma GCC unroll 8
-        for (int u = 0; u < U; ++u) {
-            typename Vec<T>::type wv = w[(R + step * t) * U + u];
-            if constexpr (I > 1 && K > 3) wv = vhold(wv);
+    vec weight(int t) const { return p.w[t]; }
+    __attribute__((always_inline)) void load(int64_t i, vec (&x)[U][I]) const {
+        const T* row = p.src + i * row_in;
 #pragma GCC unroll 2
-            for (int n = 0; n < I; ++n) acc[j][n] += wv * x[u][n];
+        for (int n = 0; n < I; ++n, row += p.src_image) {
+            vec a = vload_mask(row, q.in[0]), b{};
+            if (second && pairs) b = vload_mask(row + q.second, q.in[1]);
+            if (second && !pairs) a = vload_over(a, row + q.second - N / 2, q.in[1]);
+#pragma GCC unroll 8
+            for (int u = 0; u < U; ++u)
+                x[u][n] = pairs ? vpick<T>(a, b, q.pick[u], q.picked[u])
+                                : vpick<T>(a, q.pick[u], q.picked[u]);
         }
     }
-}
-
-template <class T, int I>
-DL_INLINE void narrow_store(const NarrowLanes<T>& q, T* to, int64_t image, int64_t plane, bool both,
-                            const typename Vec<T>::type (&acc)[I]) {
+    __attribute__((always_inline)) void store(int64_t o, const vec (&sums)[I]) const {
+        T* to = p.dst + o * row_out;
 #pragma GCC unroll 2
-    for (int n = 0; n < I; ++n, to += image) {
-        vstore_mask(to, acc[n], q.out[0]);
-        if (both) vstore_mask(to + plane - Vec<T>::N / 2, acc[n], q.out[1]);
+        for (int n = 0; n < I; ++n, to += p.dst_image) {
+            vstore_mask(to, sums[n], q.out[0]);
+            if (both) vstore_mask(to + plane - N / 2, sums[n], q.out[1]);
+        }
     }
-}
+};
 
-// All rows of the planes. Stride 1: a row of input meets K rows of results, of which the first is then
-// done. Stride 2: likewise with two rows of input and H rows. Zipped: K rows, of which two are done.
-template <class T, int K, NarrowMode mode, int I>
+template <class T, int K, WindowMode mode, int I>
 void depthwise_narrow(const DepthwiseShape& d, const NarrowLanes<T>& lanes,
                       const NarrowPlanes<T>& planes) {
-    typedef typename Vec<T>::type vec;
-    constexpr bool pairs = mode == NarrowMode::kSlide2, zip = mode == NarrowMode::kZip;
-    constexpr int U = narrow_slots(K, mode), H = (K + 1) / 2, A = pairs ? H : K;
-    constexpr int done = zip ? 2 : 1;
     // Copies, which no store through a pointer to T could change.
-    const NarrowLanes<T> q = lanes;
-    const NarrowPlanes<T> p = planes;
-    const int64_t in = d.in[0], out = d.out[0], row_in = d.in[1], row_out = d.out[1];
-    const int64_t plane = out * row_out;
-    const bool both = p.planes == 2, second = both || (pairs && q.planes == 1);
-    vec w[K == 3 ? K * U : 1], acc[A][I];
-    if constexpr (K == 3) {
-#pragma GCC unroll 16
-        for (int t = 0; t < K * U; ++t) w[t] = p.w[t];
-    }
-    const vec* const weights = K == 3 ? w : p.w;
-#pragma GCC unroll 8
-    for (int j = 0; j < A; ++j)
-#pragma GCC unroll 2
-        for (int n = 0; n < I; ++n) acc[j][n] = p.start;
-    // o: the row of results that acc[0] is; i: the next row of input.
-    int64_t o = zip ? -d.pad[0] : pairs ? 1 - H : gemm_min(0, K - 1 - d.pad[0]) + d.pad[0] - K + 1;
-    int64_t i = zip ? 0 : pairs ? -1 - d.pad[0] : o - d.pad[0] + K - 1;
-    const T* row = p.src + i * row_in;
-    T* to = p.dst + o * row_out;
-    for (; o < out; o += done, to += done * row_out) {
-        const int64_t lo = -o, hi = out - o;
-        vec x[U][I];
-        if constexpr (pairs) {
-            if (i >= 0 && i < in) {
-                narrow_row<T, U, pairs, I>(q, row, p.src_image, second, x);
-                narrow_take<T, K, U, I, A, 1, 2, H - 2>(x, weights, lo, hi, acc);
-            }
-            ++i, row += row_in;
-        }
-        if (i >= 0 && i < in) {
-            narrow_row<T, U, pairs, I>(q, row, p.src_image, second, x);
-            if constexpr (pairs)
-                narrow_take<T, K, U, I, A, 0, 2, H - 1>(x, weights, lo, hi, acc);
-            else if constexpr (zip)
-                narrow_take<T, K, U, I, A, 0, 1, 0>(x, weights, lo, hi, acc);
-            else
-                narrow_take<T, K, U, I, A, K - 1, -1, 0>(x, weights, lo, hi, acc);
-        }
-        ++i, row += row_in;
-        if (o >= 0) narrow_store<T, I>(q, to, p.dst_image, plane, both, acc[0]);
-        if constexpr (zip)
-            if (o + 1 >= 0 && o + 1 < out)
-                narrow_store<T, I>(q, to + row_out, p.dst_image, plane, both, acc[1]);
-#pragma GCC unroll 8
-        for (int j = 0; j < A; ++j)
-#pragma GCC unroll 2
-            for (int n = 0; n < I; ++n) acc[j][n] = j + done < A ? acc[j + done][n] : p.start;
-    }
+    const bool both = planes.planes == 2;
+    const NarrowRows<T, K, mode, I> rows = {
+        lanes,
+        planes,
+        d.in[1],
+        d.out[1],
+        d.out[0] * d.out[1],
+        both,
+        both || (mode == WindowMode::kSlide2 && lanes.planes == 1),
+        planes.start};
+    const DepthwiseShape shape = d;
+    window_rows<T, K, mode, I>(shape, rows, 0, d.out[0]);
 }
 
 // ---- the two products --------------------------------------------------------------------------
 
-DL_INLINE NarrowMode narrow_mode(const dl_conv& p, DepthwisePass pass) {
-    if (p.stride[1] == 1) return NarrowMode::kSlide;
-    return pass == DepthwisePass::kForward ? NarrowMode::kSlide2 : NarrowMode::kZip;
+DL_INLINE WindowMode narrow_mode(const dl_conv& p, DepthwisePass pass) {
+    if (p.stride[1] == 1) return WindowMode::kSlide;
+    return pass == DepthwisePass::kForward ? WindowMode::kSlide2 : WindowMode::kZip;
 }
 
 // Of rows that one plane alone fills, only the gradient at stride 2 and larger windows at stride 2: at
 // stride 1 shifts are as good as permutations.
 template <class T>
 bool depthwise_narrows(const dl_conv& p, DepthwisePass pass) {
-    if (!kNarrow || p.k != p.c || p.kernel[1] != p.kernel[2] || p.dilation[1] != 1 ||
+    if (!kWindows || p.k != p.c || p.kernel[1] != p.kernel[2] || p.dilation[1] != 1 ||
         p.dilation[2] != 1)
         return false;
     const DepthwiseShape d = depthwise_shape(p, pass);
-    const NarrowMode mode = narrow_mode(p, pass);
+    const WindowMode mode = narrow_mode(p, pass);
     if (d.out[1] > Vec<T>::N / 2 &&
-        (mode == NarrowMode::kSlide || (mode == NarrowMode::kSlide2 && d.width == 3)))
+        (mode == WindowMode::kSlide || (mode == WindowMode::kSlide2 && d.width == 3)))
         return false;
     return narrow_fits<T>(d, mode);
 }
 
-template <class T, NarrowMode mode, int I>
+template <class T, WindowMode mode, int I>
 DL_INLINE void narrow_dispatch(const DepthwiseShape& d, const NarrowLanes<T>& q,
                                const NarrowPlanes<T>& planes) {
     if (d.width == 3) depthwise_narrow<T, 3, mode, I>(d, q, planes);
@@ -307,28 +245,31 @@ DL_INLINE void narrow_prefetch(const NarrowPlanes<T>& p, int images, int64_t in,
     }
 }
 
-// A task is some channels of one or two images.
-template <class T, DepthwisePass pass, NarrowMode mode>
+constexpr int64_t kNarrowImages = 4;  // of a task, at most, which share the vectors of weights
+
+// A task is some channels of some images, of which two go together.
+template <class T, DepthwisePass pass, WindowMode mode>
 dl_status depthwise_narrow_planes(const dl_conv& p) {
     typedef typename Vec<T>::type vec;
     constexpr bool forward = pass == DepthwisePass::kForward;
-    constexpr int together = sizeof(T) == 4 ? 2 : 1;  // images
+    constexpr int together = sizeof(T) == 4 ? 2 : 1;
     const DepthwiseShape d = depthwise_shape(p, pass);
-    const int k = int(d.width), slots = narrow_slots(k, mode);
-    const bool turned = !forward && mode == NarrowMode::kSlide;
+    const int k = int(d.width), slots = window_slots(k, mode);
+    const bool turned = !forward && mode == WindowMode::kSlide;
     const NarrowLanes<T> q = narrow_lanes<T>(d, mode, turned);
     const int64_t in = d.in[0] * d.in[1], out = d.out[0] * d.out[1];
-    const int64_t blocks = gemm_div_up(p.c, q.planes), images = gemm_div_up(p.n, together);
+    const int64_t blocks = gemm_div_up(p.c, q.planes), images = gemm_div_up(p.n, kNarrowImages);
     const T *src = static_cast<const T*>(forward ? p.x : p.y), *w = static_cast<const T*>(p.w);
     T* const dst = static_cast<T*>(forward ? p.y : p.x);
     const ConvFinish<T> finish = forward ? ConvFinish<T>(p) : ConvFinish<T>();  // while in cache
-    const int64_t work = p.out[1] * p.out[2] * k * k * q.planes * together;
+    const int64_t work = p.out[1] * p.out[2] * k * k * q.planes * gemm_min(p.n, kNarrowImages);
     parallel_for(images * blocks, gemm_max(1, 131072 / work), [&](int64_t begin, int64_t end) {
         vec weights[kDepthwiseWidth * kDepthwiseWidth];
         for (int64_t i = begin; i < end; ++i) {
-            const int64_t n = i / blocks * together, c = i % blocks * q.planes;
-            NarrowPlanes<T> planes = {src + (n * p.c + c) * in,
-                                      dst + (n * p.c + c) * out,
+            const int64_t first = i / blocks * kNarrowImages, c = i % blocks * q.planes;
+            const int64_t last = gemm_min(p.n, first + kNarrowImages);
+            NarrowPlanes<T> planes = {src + (first * p.c + c) * in,
+                                      dst + (first * p.c + c) * out,
                                       p.c * in,
                                       p.c * out,
                                       gemm_min(q.planes, p.c - c),
@@ -339,16 +280,20 @@ dl_status depthwise_narrow_planes(const dl_conv& p) {
             if (bias && planes.planes == 2)
                 for (int lane = Vec<T>::N / 2; lane < Vec<T>::N; ++lane)
                     planes.start[lane] = bias[1];
-            const int count = together == 2 && n + 1 < p.n ? 2 : 1;
-            narrow_prefetch(planes, count, q.planes * in, q.planes * out);
             narrow_weights(q, k, slots, turned, planes.planes, w + c * k * k, weights);
-            if (count == together)
-                narrow_dispatch<T, mode, together>(d, q, planes);
-            else
-                narrow_dispatch<T, mode, 1>(d, q, planes);
-            for (int j = 0; j < count && finish.on; ++j)
-                conv_finish_rows(finish, c, planes.dst + j * planes.dst_image, out, planes.planes,
-                                 out);
+            for (int64_t n = first; n < last; n += together) {
+                const int count = together == 2 && n + 1 < last ? 2 : 1;
+                narrow_prefetch(planes, count, q.planes * in, q.planes * out);
+                if (count == together)
+                    narrow_dispatch<T, mode, together>(d, q, planes);
+                else
+                    narrow_dispatch<T, mode, 1>(d, q, planes);
+                for (int j = 0; j < count && finish.on; ++j)
+                    conv_finish_rows(finish, c, planes.dst + j * planes.dst_image, out,
+                                     planes.planes, out);
+                planes.src += together * planes.src_image;
+                planes.dst += together * planes.dst_image;
+            }
         }
     });
     return DL_OK;

@@ -2,7 +2,7 @@
 // over is loaded once, its three columns of taps come of it by shifts, and it serves all rows of the
 // other plane that meet it, which stay in registers. Memory is read and written in order.
 #pragma once
-#include "kernels/cpu/conv_depthwise_rows.h"
+#include "kernels/cpu/conv_depthwise_window.h"
 
 namespace {
 
@@ -17,22 +17,6 @@ struct DepthwiseGroup {
     LaneMask<T> out[2 * kRollWidth];     // zip: two per vector, otherwise one
     bool tail;                           // whether anything is to be lent
 };
-
-// Lanes i .. i + N - 1 of a and b, joined.
-template <class T, int i>
-DL_INLINE typename Vec<T>::type vshift(typename Vec<T>::type a, typename Vec<T>::type b) {
-#if DL_VEC_BYTES == 64 && defined(__AVX512F__)
-    typedef typename Vec<T>::type vec;  // the compiler's shuffle of both overwrites one of them
-    if constexpr (sizeof(T) == 4)
-        return (vec)_mm512_maskz_alignr_epi32(0xffff, (__m512i)b, (__m512i)a, i);
-    else
-        return (vec)_mm512_maskz_alignr_epi64(0xff, (__m512i)b, (__m512i)a, i);
-#else
-    T lanes[2 * Vec<T>::N];
-    vstore(lanes, a), vstore(lanes + Vec<T>::N, b);
-    return vload(lanes + i);
-#endif
-}
 
 // Calls use(s, u, x) with the u-th vector of a row under the taps of column s. The hardware does not
 // see far enough ahead by itself: rows are short, and what is loaded overlaps.
