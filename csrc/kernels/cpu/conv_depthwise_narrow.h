@@ -124,14 +124,17 @@ NarrowLanes<T> narrow_lanes(const DepthwiseShape& d, WindowMode mode, bool turne
 }
 
 // The weights of the planes as vectors [row][slot]; w: of the first, the second's follow.
-template <class T>
-void narrow_weights(const NarrowLanes<T>& q, int k, int slots, bool turned, int64_t planes,
-                    const T* w, typename Vec<T>::type* to) {
-    for (int r = 0; r < k; ++r, to += slots) {
-        const T* row = w + (turned ? k - 1 - r : r) * k;
-        const auto a = vload_n(row, k);
-        const auto b = planes == 2 ? vload_n(row + k * k, k) : a;
-        for (int u = 0; u < slots; ++u) to[u] = vpick<T>(a, b, q.weight[u], q.weighted[u]);
+template <class T, int K, WindowMode mode>
+void narrow_weights(const NarrowLanes<T>& q, bool turned, int64_t planes, const T* w,
+                    typename Vec<T>::type* to) {
+    constexpr int U = window_slots(K, mode);
+#pragma GCC unroll 8
+    for (int r = 0; r < K; ++r, to += U) {
+        const T* row = w + (turned ? K - 1 - r : r) * K;
+        const auto a = vload_n(row, K);
+        const auto b = planes == 2 ? vload_n(row + K * K, K) : a;
+#pragma GCC unroll 8
+        for (int u = 0; u < U; ++u) to[u] = vpick<T>(a, b, q.weight[u], q.weighted[u]);
     }
 }
 
@@ -154,14 +157,15 @@ struct NarrowRows {
     static constexpr bool pairs = mode == WindowMode::kSlide2;
     NarrowLanes<T> q;
     NarrowPlanes<T> p;
+    const T* src;  // row 0
+    T* dst;
     int64_t row_in, row_out, plane;
     bool both,
         second;  // whether there are two planes; whether there are two vectors of a row, or planes
     vec start;
 
     vec weight(int t) const { return p.w[t]; }
-    __attribute__((always_inline)) void load(int64_t i, vec (&x)[U][I]) const {
-        const T* row = p.src + i * row_in;
+    __attribute__((always_inline)) void load(const T* row, vec (&x)[U][I]) const {
 #pragma GCC unroll 2
         for (int n = 0; n < I; ++n, row += p.src_image) {
             vec a = vload_mask(row, q.in[0]), b{};
@@ -173,8 +177,7 @@ struct NarrowRows {
                                 : vpick<T>(a, q.pick[u], q.picked[u]);
         }
     }
-    __attribute__((always_inline)) void store(int64_t o, const vec (&sums)[I]) const {
-        T* to = p.dst + o * row_out;
+    __attribute__((always_inline)) void store(T* to, const vec (&sums)[I]) const {
 #pragma GCC unroll 2
         for (int n = 0; n < I; ++n, to += p.dst_image) {
             vstore_mask(to, sums[n], q.out[0]);
@@ -183,22 +186,44 @@ struct NarrowRows {
     }
 };
 
+// The hardware sees too little of planes that some images and both operands are read and written by
+// turns from: some 2 KB ahead of each. in, out: elements to ask for.
+template <class T, int I>
+DL_INLINE void narrow_prefetch(const T* src, const T* dst, const NarrowPlanes<T>& p, int64_t in,
+                               int64_t out) {
+    constexpr int64_t line = 64 / sizeof(T);
+    const int64_t from = gemm_max(in, 2048 / int64_t(sizeof(T)));
+    const int64_t to = gemm_max(out, 2048 / int64_t(sizeof(T)));
+    for (int64_t i = 0; i < in; i += line)
+        for (int n = 0; n < I; ++n) __builtin_prefetch(src + n * p.src_image + from + i);
+    for (int64_t i = 0; i < out; i += line)
+        for (int n = 0; n < I; ++n) __builtin_prefetch(dst + n * p.dst_image + to + i, 1);
+}
+
+// Planes of `images` images, I at a time.
 template <class T, int K, WindowMode mode, int I>
-void depthwise_narrow(const DepthwiseShape& d, const NarrowLanes<T>& lanes,
-                      const NarrowPlanes<T>& planes) {
+__attribute__((noinline)) void depthwise_narrow(const DepthwiseShape& d,
+                                                const NarrowLanes<T>& lanes,
+                                                const NarrowPlanes<T>& planes, int64_t images) {
     // Copies, which no store through a pointer to T could change.
-    const bool both = planes.planes == 2;
-    const NarrowRows<T, K, mode, I> rows = {
-        lanes,
-        planes,
-        d.in[1],
-        d.out[1],
-        d.out[0] * d.out[1],
-        both,
-        both || (mode == WindowMode::kSlide2 && lanes.planes == 1),
-        planes.start};
     const DepthwiseShape shape = d;
-    window_rows<T, K, mode, I>(shape, rows, 0, d.out[0]);
+    const bool both = planes.planes == 2;
+    NarrowRows<T, K, mode, I> rows = {lanes,
+                                      planes,
+                                      planes.src,
+                                      planes.dst,
+                                      d.in[1],
+                                      d.out[1],
+                                      d.out[0] * d.out[1],
+                                      both,
+                                      both || (mode == WindowMode::kSlide2 && lanes.planes == 1),
+                                      planes.start};
+    const int64_t in = lanes.planes * d.in[0] * d.in[1], out = lanes.planes * rows.plane;
+    for (int64_t n = 0; n < images; n += I) {
+        narrow_prefetch<T, I>(rows.src, rows.dst, planes, in, out);
+        window_rows<T, K, mode, I>(shape, rows, 0, shape.out[0]);
+        rows.src += I * planes.src_image, rows.dst += I * planes.dst_image;
+    }
 }
 
 // ---- the two products --------------------------------------------------------------------------
@@ -223,80 +248,76 @@ bool depthwise_narrows(const dl_conv& p, DepthwisePass pass) {
     return narrow_fits<T>(d, mode);
 }
 
-template <class T, WindowMode mode, int I>
-DL_INLINE void narrow_dispatch(const DepthwiseShape& d, const NarrowLanes<T>& q,
-                               const NarrowPlanes<T>& planes) {
-    if (d.width == 3) depthwise_narrow<T, 3, mode, I>(d, q, planes);
-    if (d.width == 5) depthwise_narrow<T, 5, mode, I>(d, q, planes);
-    if (d.width == 7) depthwise_narrow<T, 7, mode, I>(d, q, planes);
-}
+constexpr int64_t kNarrowImages = 4;  // of a task, at most, which share the vectors of weights
 
-// The hardware sees too little of planes that two images and both operands are read and written by
-// turns from: some 2 KB ahead of each.
+// What the tasks of a product have in common.
 template <class T>
-DL_INLINE void narrow_prefetch(const NarrowPlanes<T>& p, int images, int64_t in, int64_t out) {
-    constexpr int64_t line = 64 / sizeof(T);
-    const int64_t from = gemm_max(in, 2048 / int64_t(sizeof(T)));
-    const int64_t to = gemm_max(out, 2048 / int64_t(sizeof(T)));
-    for (int n = 0; n < images; ++n) {
-        const T *src = p.src + n * p.src_image + from, *dst = p.dst + n * p.dst_image + to;
-        for (int64_t i = 0; i < in; i += line) __builtin_prefetch(src + i);
-        for (int64_t i = 0; i < out; i += line) __builtin_prefetch(dst + i, 1);
+struct NarrowProduct {
+    DepthwiseShape d;
+    NarrowLanes<T> q;
+    ConvFinish<T> finish;
+    const T *src, *w, *bias;
+    T* dst;
+    int64_t channels, images, in, out;  // in, out: elements of a plane
+    bool turned;
+};
+
+// `planes` channels from c on of some images, of which two go together.
+template <class T, int K, WindowMode mode>
+void narrow_task(const NarrowProduct<T>& a, int64_t c, int64_t first, int64_t last) {
+    typedef typename Vec<T>::type vec;
+    constexpr int together = sizeof(T) == 4 ? 2 : 1;
+    vec weights[kDepthwiseWidth * kDepthwiseWidth];
+    NarrowPlanes<T> planes = {a.src + (first * a.channels + c) * a.in,
+                              a.dst + (first * a.channels + c) * a.out,
+                              a.channels * a.in,
+                              a.channels * a.out,
+                              gemm_min(a.q.planes, a.channels - c),
+                              vec{},
+                              weights};
+    if (a.bias) planes.start = vset1(a.bias[c]);
+    if (a.bias && planes.planes == 2)
+        for (int lane = Vec<T>::N / 2; lane < Vec<T>::N; ++lane) planes.start[lane] = a.bias[c + 1];
+    narrow_weights<T, K, mode>(a.q, a.turned, planes.planes, a.w + c * K * K, weights);
+    const int64_t images = last - first, paired = images / together * together;
+    if (paired > 0) depthwise_narrow<T, K, mode, together>(a.d, a.q, planes, paired);
+    for (int64_t n = 0; n < images; ++n) {
+        if (n >= paired) depthwise_narrow<T, K, mode, 1>(a.d, a.q, planes, 1);
+        if (a.finish.on) conv_finish_rows(a.finish, c, planes.dst, a.out, planes.planes, a.out);
+        planes.src += planes.src_image, planes.dst += planes.dst_image;
     }
 }
 
-constexpr int64_t kNarrowImages = 4;  // of a task, at most, which share the vectors of weights
+template <class T, int K, DepthwisePass pass, WindowMode mode>
+dl_status depthwise_narrow_tasks(const dl_conv& p) {
+    constexpr bool forward = pass == DepthwisePass::kForward;
+    NarrowProduct<T> a;
+    a.d = depthwise_shape(p, pass);
+    a.turned = !forward && mode == WindowMode::kSlide;
+    a.q = narrow_lanes<T>(a.d, mode, a.turned);
+    if (forward) a.finish = ConvFinish<T>(p);  // while in cache
+    a.src = static_cast<const T*>(forward ? p.x : p.y), a.w = static_cast<const T*>(p.w);
+    a.dst = static_cast<T*>(forward ? p.y : p.x), a.bias = static_cast<const T*>(p.bias);
+    a.channels = p.c, a.images = p.n;
+    a.in = a.d.in[0] * a.d.in[1], a.out = a.d.out[0] * a.d.out[1];
+    const int64_t blocks = gemm_div_up(p.c, a.q.planes);
+    const int64_t work = p.out[1] * p.out[2] * K * K * a.q.planes * gemm_min(p.n, kNarrowImages);
+    parallel_for(gemm_div_up(p.n, kNarrowImages) * blocks, gemm_max(1, 131072 / work),
+                 [&](int64_t begin, int64_t end) {
+                     for (int64_t i = begin; i < end; ++i) {
+                         const int64_t first = i / blocks * kNarrowImages;
+                         narrow_task<T, K, mode>(a, i % blocks * a.q.planes, first,
+                                                 gemm_min(a.images, first + kNarrowImages));
+                     }
+                 });
+    return DL_OK;
+}
 
-// A task is some channels of some images, of which two go together.
 template <class T, DepthwisePass pass, WindowMode mode>
 dl_status depthwise_narrow_planes(const dl_conv& p) {
-    typedef typename Vec<T>::type vec;
-    constexpr bool forward = pass == DepthwisePass::kForward;
-    constexpr int together = sizeof(T) == 4 ? 2 : 1;
-    const DepthwiseShape d = depthwise_shape(p, pass);
-    const int k = int(d.width), slots = window_slots(k, mode);
-    const bool turned = !forward && mode == WindowMode::kSlide;
-    const NarrowLanes<T> q = narrow_lanes<T>(d, mode, turned);
-    const int64_t in = d.in[0] * d.in[1], out = d.out[0] * d.out[1];
-    const int64_t blocks = gemm_div_up(p.c, q.planes), images = gemm_div_up(p.n, kNarrowImages);
-    const T *src = static_cast<const T*>(forward ? p.x : p.y), *w = static_cast<const T*>(p.w);
-    T* const dst = static_cast<T*>(forward ? p.y : p.x);
-    const ConvFinish<T> finish = forward ? ConvFinish<T>(p) : ConvFinish<T>();  // while in cache
-    const int64_t work = p.out[1] * p.out[2] * k * k * q.planes * gemm_min(p.n, kNarrowImages);
-    parallel_for(images * blocks, gemm_max(1, 131072 / work), [&](int64_t begin, int64_t end) {
-        vec weights[kDepthwiseWidth * kDepthwiseWidth];
-        for (int64_t i = begin; i < end; ++i) {
-            const int64_t first = i / blocks * kNarrowImages, c = i % blocks * q.planes;
-            const int64_t last = gemm_min(p.n, first + kNarrowImages);
-            NarrowPlanes<T> planes = {src + (first * p.c + c) * in,
-                                      dst + (first * p.c + c) * out,
-                                      p.c * in,
-                                      p.c * out,
-                                      gemm_min(q.planes, p.c - c),
-                                      vec{},
-                                      weights};
-            const T* const bias = p.bias ? static_cast<const T*>(p.bias) + c : nullptr;
-            if (bias) planes.start = vset1(bias[0]);
-            if (bias && planes.planes == 2)
-                for (int lane = Vec<T>::N / 2; lane < Vec<T>::N; ++lane)
-                    planes.start[lane] = bias[1];
-            narrow_weights(q, k, slots, turned, planes.planes, w + c * k * k, weights);
-            for (int64_t n = first; n < last; n += together) {
-                const int count = together == 2 && n + 1 < last ? 2 : 1;
-                narrow_prefetch(planes, count, q.planes * in, q.planes * out);
-                if (count == together)
-                    narrow_dispatch<T, mode, together>(d, q, planes);
-                else
-                    narrow_dispatch<T, mode, 1>(d, q, planes);
-                for (int j = 0; j < count && finish.on; ++j)
-                    conv_finish_rows(finish, c, planes.dst + j * planes.dst_image, out,
-                                     planes.planes, out);
-                planes.src += together * planes.src_image;
-                planes.dst += together * planes.dst_image;
-            }
-        }
-    });
-    return DL_OK;
+    if (p.kernel[1] == 3) return depthwise_narrow_tasks<T, 3, pass, mode>(p);
+    if (p.kernel[1] == 5) return depthwise_narrow_tasks<T, 5, pass, mode>(p);
+    return depthwise_narrow_tasks<T, 7, pass, mode>(p);
 }
 
 }  // namespace

@@ -41,11 +41,12 @@ template <class T, int K, WindowMode mode, int U, int I, bool tail>
 struct StripRows {
     typedef typename Vec<T>::type vec;
     static constexpr int N = Vec<T>::N, S = mode == WindowMode::kSlide2 ? 2 : 1;
-    const T* src;  // row 0, what the first result's first tap sees
+    static constexpr int kAhead =
+        2048 / sizeof(T);  // to fetch: the hardware sees too little of rows
+    const T* src;          // row 0, what the first result's first tap sees
     T* dst;
     const T* w;
     int64_t src_image, dst_image, row_in, row_out;  // steps
-    int64_t ahead_in, ahead_out;  // how far ahead to fetch: the hardware sees too little of rows
     LaneMask<T> in[S * U + S], out;
     vec start;
 
@@ -60,12 +61,11 @@ struct StripRows {
                 s < S ? base[s][u] : vshift<T, s / S>(base[s % S][u], base[s % S][u + 1]);
         if constexpr (s + 1 < K) columns<s + 1>(base, n, x);
     }
-    __attribute__((always_inline)) void load(int64_t i, vec (&x)[K][U * I]) const {
+    __attribute__((always_inline)) void load(const T* row, vec (&x)[K][U * I]) const {
 #pragma GCC unroll 2
-        for (int n = 0; n < I; ++n) {
-            const T* row = src + n * src_image + i * row_in;
+        for (int n = 0; n < I; ++n, row += src_image) {
 #pragma GCC unroll 4
-            for (int u = 0; u < U * S; ++u) __builtin_prefetch(row + ahead_in + u * N);
+            for (int u = 0; u < U * S; ++u) __builtin_prefetch(row + kAhead + u * N);
             vec base[S][U + 1];
 #pragma GCC unroll 3
             for (int u = 0; u <= U; ++u) {
@@ -82,13 +82,12 @@ struct StripRows {
             columns<0>(base, n, x);
         }
     }
-    __attribute__((always_inline)) void store(int64_t o, const vec (&sums)[U * I]) const {
+    __attribute__((always_inline)) void store(T* to, const vec (&sums)[U * I]) const {
 #pragma GCC unroll 2
-        for (int n = 0; n < I; ++n) {
-            T* to = dst + n * dst_image + o * row_out;
+        for (int n = 0; n < I; ++n, to += dst_image) {
 #pragma GCC unroll 2
             for (int u = 0; u < U; ++u) {
-                __builtin_prefetch(to + ahead_out + u * N, 1);
+                __builtin_prefetch(to + kAhead + u * N, 1);
                 if (u + 1 < U)
                     vstore(to + u * N, sums[n * U + u]);
                 else
@@ -117,7 +116,6 @@ void depthwise_strip(const DepthwiseShape& d, const DepthwiseStrip<T>& strip,
     rows.src = p.src + strip.first * Rows::S - d.pad[1], rows.dst = p.dst + strip.first;
     rows.w = p.w, rows.src_image = p.src_image, rows.dst_image = p.dst_image;
     rows.row_in = d.in[1], rows.row_out = d.out[1], rows.start = vset1(p.bias);
-    rows.ahead_in = gemm_max(16 * d.in[1], 256), rows.ahead_out = gemm_max(16 * d.out[1], 256);
 #pragma GCC unroll 8
     for (int u = 0; u < Rows::S * U + Rows::S; ++u) rows.in[u] = strip.in[u];
     rows.out = strip.out[U - 1];
