@@ -18,7 +18,11 @@ double depthwise_cost(const dl_conv& p, double product) {
     const double cycles = products * product + split + 12;
     return planes * cycles / kConvHertz + 12e-6 + conv_traffic(p) / 8;
 }
-double seconds_depthwise(const dl_conv& p) { return depthwise_cost(p, 0.52); }
+constexpr double kSlide = DL_VEC_BYTES == 64 ? 0.43 : 0.52;
+double seconds_depthwise(const dl_conv& p) { return depthwise_cost(p, kSlide); }
+double seconds_depthwise_input(const dl_conv& p) {
+    return depthwise_cost(p, p.stride[1] == 1 ? kSlide : 0.52);
+}
 double seconds_depthwise_weight(const dl_conv& p) { return depthwise_cost(p, 0.9); }
 
 constexpr Algorithm kForward[] = {
@@ -27,7 +31,7 @@ constexpr Algorithm kForward[] = {
      depthwise_planes<double, DepthwisePass::kForward>, true},
 };
 constexpr Algorithm kBackwardInput[] = {
-    {"depthwise", is_depthwise_window_input, seconds_depthwise, conv_sum_error,
+    {"depthwise", is_depthwise_window_input, seconds_depthwise_input, conv_sum_error,
      depthwise_planes<float, DepthwisePass::kBackwardInput>,
      depthwise_planes<double, DepthwisePass::kBackwardInput>},
 };
