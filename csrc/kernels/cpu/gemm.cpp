@@ -48,7 +48,7 @@ bool multiply(SmallProblem<T> p, int threads) {
     // Few rows take as long as reading the other operand does.
     if (gemm_max(p.m, 8) * gemm_max(p.n, 8) < kGemmAlone / p.k) threads = 1;
     // The narrow side goes to A, where the small paths expect it.
-    const bool narrow = p.m <= kSmallNarrow || p.n <= kSmallNarrow;
+    const bool narrow = p.m <= kDotMost || p.n <= kDotMost;
     if (narrow ? p.m > p.n : (p.out.cs != 1 && p.out.rs == 1)) gemm_transpose(p);
     const SmallPath path = small_path(p);
     if (path != kSmallNone) return gemm_small(path, p, threads);

@@ -19,7 +19,7 @@ namespace {
 
 #if defined(__AVX512F__) && DL_VEC_BYTES == 64
 
-constexpr int64_t kDotRows = 16;  // most rows of A that are multiplied without packing
+constexpr int64_t kPairRows = 16;  // most rows of A that are multiplied without packing
 
 // The micro-kernel's arithmetic: 16 pairs a vector, each adding two products to a float.
 struct PairSteps {
@@ -86,15 +86,16 @@ bool multiply(PairProblem p, int threads) {
         gemm_epilogue_only(p);
         return true;
     }
-    if (p.m > p.n ? p.n <= kDotRows : p.out.cs != 1 && p.out.rs == 1) gemm_transpose(p);
+    if (p.m > p.n ? p.n <= kPairRows : p.out.cs != 1 && p.out.rs == 1) gemm_transpose(p);
     if (p.m * p.n < 2 * kGemmAlone / p.k) threads = 1;
-    if (p.m <= kDotRows && p.a_ks == 1 && p.b_ks == 1) {
+    if (p.m <= kPairRows && p.b_ks == 1) {
+        const uint16_t* a = gemm_dot_pack<float>(p.m, p.k, p.a, p.a_rs, p.a_ks);
+        if (!a) return false;
         const auto body = [&](int64_t begin, int64_t end) {
-            gemm_dot_columns<float, PairSteps>(p.m, p.k, p.a, p.a_rs, p.b, p.b_cs, p.out, begin,
-                                               end);
+            gemm_dot_columns<float, PairSteps>(p.m, p.k, 0, p.k, a, p.b, p.b_cs, p.out, begin, end);
         };
         if (threads > 1)
-            parallel_for(p.n, gemm_small_grain(p.n, 4, p.m * p.k / 2, threads), body);
+            parallel_for(p.n, gemm_small_grain(p.n, 12, p.m * p.k / 2, threads), body);
         else
             body(0, p.n);
         return true;

@@ -1,131 +1,22 @@
 // Matrix products that packing would slow down: vectors, few rows, tiny matrices. Three kernels,
 // chosen by which way the larger operand B lies in memory; all run at the speed at which B can be
 // read.
-//   dot      B's columns are contiguous (B is a transposed weight): vector sums along k
+//   dot      B's columns are contiguous (B is a transposed weight): gemm_dot.h
 //   axpy     one row of A, B's rows contiguous: rows of B are scaled and added, streaming
 //   direct   several rows of A, B's rows contiguous: a register tile fed from B where it lies
 #pragma once
-#include "kernels/cpu/gemm_core.h"
+#include "kernels/cpu/gemm_dot.h"
 #include "kernels/cpu/gemm_problem.h"
 
 namespace {
 
 constexpr int kFewRows = DL_VEC_BYTES == 64 ? 6 : 3;  // rows of a direct tile, 4 vectors wide
 constexpr int kSmallNarrow = 2 * DL_GEMM_MR;          // no packing of B up to so many rows of A
+// The same where B is contiguous along the sum, so that packing would have to turn it.
+constexpr int kDotMost = DL_VEC_BYTES == 64 ? 48 : kSmallNarrow;
 constexpr bool kMaskedTails = DL_VEC_BYTES == 64;
 constexpr int kAxpyRows = 16;  // most rows past which B streams
 constexpr int kAxpyColumns = 512;
-
-// t[i] = sum of the lanes of acc[i], for C (a power of two) vectors: halves are interleaved and added
-// until one vector holds all, in an order that is the same for every i.
-template <class T, int C>
-DL_INLINE void gemm_sum_lanes(typename Vec<T>::type* acc, T* t) {
-    typedef typename Vec<T>::type vec;
-    constexpr int N = Vec<T>::N;
-    if constexpr (C > N) {
-        gemm_sum_lanes<T, C / 2>(acc, t);
-        gemm_sum_lanes<T, C / 2>(acc + C / 2, t + C / 2);
-    } else {
-#pragma GCC unroll 4
-        for (int half = C / 2; half > 0; half /= 2)
-#pragma GCC unroll 8
-            for (int i = 0; i < half; ++i)
-                acc[i] = interleave<vec, false>(acc[i], acc[i + half]) +
-                         interleave<vec, true>(acc[i], acc[i + half]);
-        T lanes[N];
-        memcpy(lanes, acc, sizeof lanes);
-        for (int w = N / 2; w >= C; w /= 2)
-            for (int i = 0; i < w; ++i) lanes[i] += lanes[i + w];
-        memcpy(t, lanes, C * sizeof(T));
-    }
-}
-
-// t[i * RJ + j] = sum over k of a[i][k] * b[j][k] of contiguous rows, `rows` <= RI and `columns` <= RJ
-// of which count.
-template <class T, class Steps, int RI, int RJ>
-void gemm_dot_tile(int64_t k, const typename Steps::In* a, int64_t lda, int64_t rows,
-                   const typename Steps::In* b, int64_t ldb, int64_t columns, T* t) {
-    typedef typename Vec<T>::type vec;
-    constexpr int E = int(sizeof(vec) / sizeof(*a));
-    vec acc[RI * RJ];
-    int64_t at[RI], bt[RJ];  // rows beyond the last repeat it
-#pragma GCC unroll 16
-    for (int i = 0; i < RI * RJ; ++i) acc[i] = vec{};
-#pragma GCC unroll 8
-    for (int i = 0; i < RI; ++i) at[i] = gemm_min(i, rows - 1) * lda;
-#pragma GCC unroll 8
-    for (int j = 0; j < RJ; ++j) bt[j] = gemm_min(j, columns - 1) * ldb;
-    const auto step = [&](auto load) __attribute__((always_inline)) {
-        vec bv[RJ];
-#pragma GCC unroll 8
-        for (int j = 0; j < RJ; ++j) bv[j] = load(b + bt[j]);
-#pragma GCC unroll 8
-        for (int i = 0; i < RI; ++i) {
-            const vec av = load(a + at[i]);
-#pragma GCC unroll 8
-            for (int j = 0; j < RJ; ++j) acc[i * RJ + j] = Steps::add(acc[i * RJ + j], av, bv[j]);
-        }
-        a += E, b += E;
-    };
-    int64_t left = k;
-    for (; left >= E; left -= E) {
-        // The rows of the next tile: so far ahead no hardware looks across the ends of rows.
-#pragma GCC unroll 8
-        for (int j = 0; j < RJ; ++j) __builtin_prefetch(b + (RJ + j) * ldb);
-        step([](const typename Steps::In* p)
-                 __attribute__((always_inline)) { return Steps::load(p); });
-    }
-    if (left > 0)
-        step([left](const typename Steps::In* p)
-                 __attribute__((always_inline)) { return Steps::load_n(p, left); });
-    gemm_sum_lanes<T, RI * RJ>(acc, t);
-}
-
-// C[i.., j..] of at most RI x 4.
-template <class T, class Steps, int RI>
-void gemm_dot_rows(int64_t k, const typename Steps::In* a, int64_t lda, int64_t i, int64_t rows,
-                   const typename Steps::In* b, int64_t ldb, int64_t j, int64_t columns,
-                   const GemmOut<T>& o, bool first, bool last) {
-    constexpr int RJ = RI == 8 ? 2 : 4;
-    T t[RI * RJ];
-    for (int64_t c = 0; c < columns; c += RJ) {
-        const int64_t count = gemm_min(RJ, columns - c);
-        gemm_dot_tile<T, Steps, RI, RJ>(k, a, lda, rows, b + c * ldb, ldb, count, t);
-        gemm_store_tile(o, t, RJ, i, j + c, rows, count, first, last);
-    }
-}
-
-// a [m, k] and b [n, k], both contiguous along k -> C[.., j0..j1]. The sum goes in blocks whose rows
-// of A stay in L1; a group of columns that stays in L2 meets all rows of A.
-template <class T, class Steps>
-void gemm_dot_columns(int64_t m, int64_t k, const typename Steps::In* a, int64_t lda,
-                      const typename Steps::In* b, int64_t ldb, const GemmOut<T>& o, int64_t j0,
-                      int64_t j1) {
-    constexpr int64_t KB = 4096 / sizeof(*a), JB = 64;
-    constexpr int kMost = DL_VEC_BYTES == 64 ? 8 : 2;
-    for (int64_t k0 = 0; k0 < k; k0 += KB) {
-        const int64_t kn = gemm_min(KB, k - k0);
-        const bool first = k0 == 0, last = k0 + kn == k;
-        for (int64_t jb = j0; jb < j1; jb += JB)
-            for (int64_t i = 0; i < m; i += kMost)
-                for (int64_t j = jb; j < gemm_min(j1, jb + JB); j += 4) {
-                    const int64_t rows = gemm_min(kMost, m - i), columns = gemm_min(4, j1 - j);
-                    const auto *ai = a + i * lda + k0, *bj = b + j * ldb + k0;
-                    if (rows > 4)
-                        gemm_dot_rows<T, Steps, kMost>(kn, ai, lda, i, rows, bj, ldb, j, columns, o,
-                                                       first, last);
-                    else if (rows > 2)
-                        gemm_dot_rows<T, Steps, kMost >= 4 ? 4 : 2>(kn, ai, lda, i, rows, bj, ldb,
-                                                                    j, columns, o, first, last);
-                    else if (rows > 1)
-                        gemm_dot_rows<T, Steps, 2>(kn, ai, lda, i, rows, bj, ldb, j, columns, o,
-                                                   first, last);
-                    else
-                        gemm_dot_rows<T, Steps, 1>(kn, ai, lda, i, rows, bj, ldb, j, columns, o,
-                                                   first, last);
-                }
-    }
-}
 
 // acc[r][i] += sum over KS steps of a[r][s] * b[s][i]: rows of b stream past R of A.
 template <class T, int R, int KS>
@@ -316,16 +207,19 @@ enum SmallPath { kSmallNone, kSmallDot, kSmallAxpy, kSmallDirect, kSmallRows };
 template <class T>
 using SmallProblem = GemmProblem<T, T>;
 
+// Steps [k0, k1) of the sum for columns [j0, j1).
 template <class T>
-void gemm_small_columns(SmallPath path, const SmallProblem<T>& p, int64_t j0, int64_t j1) {
+void gemm_small_columns(SmallPath path, const SmallProblem<T>& p, const GemmOut<T>& o, int64_t k0,
+                        int64_t k1, int64_t j0, int64_t j1) {
+    const T *a = p.a + k0 * p.a_ks, *b = p.b + k0 * p.b_ks;
     if (path == kSmallDot)
-        gemm_dot_columns<T, GemmSteps<T>>(p.m, p.k, p.a, p.a_rs, p.b, p.b_cs, p.out, j0, j1);
+        gemm_dot_columns<T, GemmSteps<T>>(p.m, p.k, k0, k1, p.a, p.b, p.b_cs, o, j0, j1);
     else if (path == kSmallAxpy)
-        gemm_axpy_columns(p.m, p.k, p.a, p.a_rs, p.a_ks, p.b, p.b_ks, p.out, j0, j1);
+        gemm_axpy_columns(p.m, k1 - k0, a, p.a_rs, p.a_ks, b, p.b_ks, o, j0, j1);
     else if (path == kSmallRows)
-        gemm_rows_columns(p.m, p.k, p.a, p.a_rs, p.b, p.b_ks, p.out, j0, j1);
+        gemm_rows_columns(p.m, k1 - k0, a, p.a_rs, b, p.b_ks, o, j0, j1);
     else
-        gemm_direct_columns(p.m, p.k, p.a, p.a_rs, p.a_ks, p.b, p.b_ks, p.out, j0, j1);
+        gemm_direct_columns(p.m, k1 - k0, a, p.a_rs, p.a_ks, b, p.b_ks, o, j0, j1);
 }
 
 // A long sum over a small C: parts of k, cut by shape alone, summed on their own and added in
@@ -337,12 +231,8 @@ bool gemm_small_split(SmallPath path, const SmallProblem<T>& p, int64_t step, in
     if (!sums) return false;
     auto body = [&](int64_t begin, int64_t end) {
         for (int64_t q = begin; q < end; ++q) {
-            SmallProblem<T> part = p;
-            part.a += q * step * p.a_ks;
-            part.b += q * step * p.b_ks;
-            part.k = gemm_min(step, p.k - q * step);
-            part.out = GemmOut<T>{sums + q * size, p.n, 1};
-            gemm_small_columns(path, part, 0, p.n);
+            const GemmOut<T> part{sums + q * size, p.n, 1};
+            gemm_small_columns(path, p, part, q * step, gemm_min(p.k, (q + 1) * step), 0, p.n);
         }
     };
     if (threads > 1)
@@ -368,12 +258,9 @@ DL_INLINE int64_t gemm_small_grain(int64_t n, int64_t unit, int64_t work, int th
 // Runs a problem that small_path accepted.
 template <class T>
 bool gemm_small(SmallPath path, SmallProblem<T> p, int threads) {
-    if (path == kSmallDot && p.a_ks != 1 && p.k > 1) {  // gather A's few rows along k
-        T* a = static_cast<T*>(dl_scratch(size_t(p.m * p.k) * sizeof(T), 0));
-        if (!a) return false;
-        for (int64_t i = 0; i < p.m; ++i)
-            for (int64_t s = 0; s < p.k; ++s) a[i * p.k + s] = p.a[i * p.a_rs + s * p.a_ks];
-        p.a = a, p.a_rs = p.k, p.a_ks = 1;
+    if (path == kSmallDot) {
+        p.a = gemm_dot_pack<T>(p.m, p.k, p.a, p.a_rs, p.a_ks);
+        if (!p.a) return false;
     }
     if (path == kSmallRows) {
         constexpr int MR = GemmTile<T>::MR;
@@ -391,10 +278,12 @@ bool gemm_small(SmallPath path, SmallProblem<T> p, int threads) {
     const int64_t work = p.m * p.k;  // of one column
     if (p.n <= kAxpyColumns && p.m * p.n <= 4096 && work * p.n >= (1 << 17) && p.k >= 8192)
         return gemm_small_split(path, p, 4096, threads);
-    const int64_t unit = path == kSmallDot    ? 4
+    const int64_t unit = path == kSmallDot    ? 12
                          : path == kSmallAxpy ? kAxpyColumns / 4
                                               : 4 * Vec<T>::N;
-    auto body = [&](int64_t begin, int64_t end) { gemm_small_columns(path, p, begin, end); };
+    auto body = [&](int64_t begin, int64_t end) {
+        gemm_small_columns(path, p, p.out, 0, p.k, begin, end);
+    };
     if (threads > 1)
         parallel_for(p.n, gemm_small_grain(p.n, unit, work, threads), body);
     else if (work * p.n >= 4096)
@@ -408,9 +297,13 @@ bool gemm_small(SmallPath path, SmallProblem<T> p, int threads) {
 template <class T>
 SmallPath small_path(const SmallProblem<T>& p) {
     const bool tiny = p.m * p.n <= 4096 && p.m * p.n * p.k <= 32768;
-    if (p.m > kSmallNarrow && !tiny) return kSmallNone;
     const bool columns = p.b_ks == 1 || p.k == 1, rows = p.b_cs == 1 || p.n == 1;
-    if (columns && !rows) return p.m <= 2 || p.k >= 16 * Vec<T>::N ? kSmallDot : kSmallNone;
+    if (columns && !rows) {
+        const bool few = p.m <= kSmallNarrow || tiny;
+        const bool dot = few || p.m <= kDotMost;
+        return p.m <= 2 || (dot && p.k >= (few ? 16 : 32) * Vec<T>::N) ? kSmallDot : kSmallNone;
+    }
+    if (p.m > kSmallNarrow && !tiny) return kSmallNone;
     if (columns && p.m == 1 && p.n == 1) return kSmallDot;
     if (!rows) return kSmallNone;
     // B beyond the caches is best read in long stretches, whatever that costs in L1.
