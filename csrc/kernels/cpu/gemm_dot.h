@@ -56,6 +56,7 @@ constexpr int dot_place(int e, int count) {
 
 // Rows and columns of a tile: what the registers hold.
 constexpr int64_t kDotRows = DL_VEC_BYTES == 64 ? 8 : 4;
+constexpr int kDotLines = 2;         // most rows of A past which B goes row by row
 constexpr int64_t kDotColumns = 48;  // a group of columns that is stored together
 template <int R>
 constexpr int dot_columns = DL_VEC_BYTES == 64 ? (R > 6    ? 3
@@ -65,11 +66,11 @@ constexpr int dot_columns = DL_VEC_BYTES == 64 ? (R > 6    ? 3
                             : R > 2            ? 3
                                                : 4;
 
-// t[i * ldt + j] = sum over k of row i of a and row j of b, `columns` of at most V. a holds R rows, a
-// vector of each in turns; the rows of b lie ldb apart.
+// t[i * ti + j * tj] = sum over k of row i of a and row j of b, `columns` of at most V. a holds R rows,
+// a vector of each in turns; the rows of b lie ldb apart.
 template <class T, class Steps, int R>
 void gemm_dot_tile(int64_t k, const typename Steps::In* a, const typename Steps::In* b, int64_t ldb,
-                   int64_t columns, T* t, int64_t ldt) {
+                   int64_t columns, T* t, int64_t ti, int64_t tj) {
     typedef typename Vec<T>::type vec;
     constexpr int V = dot_columns<R>;
     constexpr int E = int(sizeof(vec) / sizeof(*a));
@@ -109,28 +110,45 @@ void gemm_dot_tile(int64_t k, const typename Steps::In* a, const typename Steps:
 #pragma GCC unroll 8
     for (int i = 0; i < R; ++i)
 #pragma GCC unroll 8
-        for (int j = 0; j < V; ++j) t[i * ldt + j] = lanes[dot_place<N>(j * R + i, V * R)];
+        for (int j = 0; j < V; ++j) t[i * ti + j * tj] = lanes[dot_place<N>(j * R + i, V * R)];
 }
 
-// The same of one row each: b is read as one stream, ahead of which memory is asked.
-template <class T, class Steps>
-T gemm_dot_line(int64_t k, const typename Steps::In* a, const typename Steps::In* b) {
+// The same of one row of b, for so few rows of a that reading b is all that takes time: as one stream,
+// ahead of which memory is asked.
+template <class T, class Steps, int R>
+void gemm_dot_line(int64_t k, const typename Steps::In* a, const typename Steps::In* b, T* t,
+                   int64_t ti) {
     typedef typename Vec<T>::type vec;
     constexpr int E = int(sizeof(vec) / sizeof(*a)), U = 4;
     constexpr int64_t kAhead = 4096 / sizeof(*a);
-    vec acc[U] = {};
-    for (; k >= U * E; k -= U * E, a += U * E, b += U * E)
+    vec acc[U][R];
+#pragma GCC unroll 4
+    for (int u = 0; u < U; ++u)
+#pragma GCC unroll 2
+        for (int i = 0; i < R; ++i) acc[u][i] = vec{};
+    const auto step = [&](int u, auto load) __attribute__((always_inline)) {
+        const vec bv = load(b);
+#pragma GCC unroll 2
+        for (int i = 0; i < R; ++i) acc[u][i] = Steps::add(acc[u][i], load(a + i * E), bv);
+        a += R * E, b += E, k -= E;
+    };
+    const auto whole = [](const typename Steps::In* p)
+                           __attribute__((always_inline)) { return Steps::load(p); };
+    while (k >= U * E)
 #pragma GCC unroll 4
         for (int u = 0; u < U; ++u) {
-            __builtin_prefetch(b + u * E + kAhead);
-            acc[u] = Steps::add(acc[u], Steps::load(a + u * E), Steps::load(b + u * E));
+            __builtin_prefetch(b + kAhead);
+            step(u, whole);
         }
-    acc[0] = (acc[0] + acc[1]) + (acc[2] + acc[3]);
-    for (; k >= E; k -= E, a += E, b += E)
-        acc[0] = Steps::add(acc[0], Steps::load(a), Steps::load(b));
-    if (k > 0) acc[0] = Steps::add(acc[0], Steps::load_n(a, k), Steps::load_n(b, k));
-    dot_sums<T, 1>(acc);
-    return acc[0][0];
+#pragma GCC unroll 2
+    for (int i = 0; i < R; ++i) acc[0][i] = (acc[0][i] + acc[1][i]) + (acc[2][i] + acc[3][i]);
+    while (k >= E) step(0, whole);
+    if (k > 0)
+        step(0, [left = k](const typename Steps::In* p)
+                    __attribute__((always_inline)) { return Steps::load_n(p, left); });
+    dot_sums<T, R>(acc[0]);
+#pragma GCC unroll 2
+    for (int i = 0; i < R; ++i) t[i * ti] = acc[0][0][dot_place<Vec<T>::N>(i, R)];
 }
 
 // C[i.., j0..j1] of R rows over k steps of the sum.
@@ -140,16 +158,21 @@ void gemm_dot_rows(int64_t k, const typename Steps::In* a, int64_t i, const type
                    bool last) {
     constexpr int V = dot_columns<R>;
     constexpr int64_t W = kDotColumns + V;
-    alignas(64) T rows[R * W];
+    alignas(64) T sums[R * W];
+    const bool turn = o.cs != 1 && o.rs == 1;  // then columns of C are stored as rows
+    const int64_t ti = turn ? 1 : W, tj = turn ? R : 1;
     for (int64_t j = j0; j < j1; j += kDotColumns) {
         const int64_t n = gemm_min(kDotColumns, j1 - j);
-        for (int64_t c = 0; c < n; c += R == 1 ? 1 : V)
-            if constexpr (R == 1)
-                rows[c] = gemm_dot_line<T, Steps>(k, a, b + (j + c) * ldb);
+        for (int64_t c = 0; c < n; c += R <= kDotLines ? 1 : V)
+            if constexpr (R <= kDotLines)
+                gemm_dot_line<T, Steps, R>(k, a, b + (j + c) * ldb, sums + c * tj, ti);
             else
                 gemm_dot_tile<T, Steps, R>(k, a, b + (j + c) * ldb, ldb, gemm_min(V, n - c),
-                                           rows + c, W);
-        gemm_store_tile(o, rows, W, i, j, R, n, first, last);
+                                           sums + c * tj, ti, tj);
+        if (turn)
+            gemm_store_tile(o.transposed(), sums, R, j, i, n, R, first, last);
+        else
+            gemm_store_tile(o, sums, W, i, j, R, n, first, last);
     }
 }
 template <class T, class Steps>
@@ -161,10 +184,11 @@ struct GemmDots {
 };
 
 // Steps of a block of the sum for so many rows of A: they stay in L1 beside those of B that are read and
-// those that are asked for. Bits depend on it.
+// those that are asked for; with a single stream of B, in L2, since a block's end breaks the stream. Bits
+// depend on it.
 template <class In>
 DL_INLINE int64_t dot_steps(int64_t m) {
-    return (m == 1 ? 16384 : m == 2 ? 4096 : 2048) / int64_t(sizeof(In));
+    return (m <= kDotLines ? 131072 : 2048) / int64_t(sizeof(In));
 }
 
 // Rows of group g when m rows are spread evenly over `groups`.

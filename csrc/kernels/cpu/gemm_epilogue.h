@@ -24,6 +24,12 @@ struct GemmOut {
     // Other micro-kernels than T's own, by half their rows: for tiles of all vectors and of one.
     const GemmMicro<T>*micros = nullptr, *narrow_micros = nullptr;
 
+    GemmOut transposed() const {
+        GemmOut o = *this;
+        o.rs = cs, o.cs = rs, o.d_rs = d_cs, o.d_cs = d_rs;
+        o.bias_rs = bias_cs, o.bias_cs = bias_rs, o.scale_rs = scale_cs, o.scale_cs = scale_rs;
+        return o;
+    }
     bool adds_d() const { return d && beta != T(0); }
     bool accumulates() const { return d == c && beta == T(1) && d_rs == rs && d_cs == cs; }
     // Whether the micro-kernel may write block number `first`/`last` of k to C by itself.

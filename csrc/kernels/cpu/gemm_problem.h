@@ -42,10 +42,7 @@ void gemm_transpose(GemmProblem<In, T>& p) {
     gemm_exchange(p.a, p.b);
     gemm_exchange(p.a_rs, p.b_cs);
     gemm_exchange(p.a_ks, p.b_ks);
-    gemm_exchange(p.out.rs, p.out.cs);
-    gemm_exchange(p.out.d_rs, p.out.d_cs);
-    gemm_exchange(p.out.bias_rs, p.out.bias_cs);
-    gemm_exchange(p.out.scale_rs, p.out.scale_cs);
+    p.out = p.out.transposed();
 }
 
 // k == 0: only the epilogue is left.

@@ -13,7 +13,7 @@ namespace {
 constexpr int kFewRows = DL_VEC_BYTES == 64 ? 6 : 3;  // rows of a direct tile, 4 vectors wide
 constexpr int kSmallNarrow = 2 * DL_GEMM_MR;          // no packing of B up to so many rows of A
 // The same where B is contiguous along the sum, so that packing would have to turn it.
-constexpr int kDotMost = DL_VEC_BYTES == 64 ? 48 : kSmallNarrow;
+constexpr int kDotMost = DL_VEC_BYTES == 64 ? 56 : kSmallNarrow;
 constexpr bool kMaskedTails = DL_VEC_BYTES == 64;
 constexpr int kAxpyRows = 16;  // most rows past which B streams
 constexpr int kAxpyColumns = 512;

@@ -28,12 +28,13 @@ namespace {
 
 template <class T>
 struct GemmTile {
-    static constexpr int MR = DL_GEMM_MR;         // rows of a tile
-    static constexpr int NV = DL_GEMM_NV;         // vectors of a tile's row
-    static constexpr int NR = NV * Vec<T>::N;     // columns of a tile
-    static constexpr int64_t MC = 252 / MR * MR;  // most rows of A that stay in L2
-    static constexpr int64_t NB = 256;            // most columns of B that stay in L2
-    static constexpr int64_t NC = 2048;           // columns of B that stay in L3
+    static constexpr int MR = DL_GEMM_MR;          // rows of a tile
+    static constexpr int NV = DL_GEMM_NV;          // vectors of a tile's row
+    static constexpr int NR = NV * Vec<T>::N;      // columns of a tile
+    static constexpr int64_t MC = 252 / MR * MR;   // most rows of A that stay in L2
+    static constexpr int64_t MA = 2016 / MR * MR;  // rows of A packed ahead for one thread
+    static constexpr int64_t NB = 256;             // most columns of B that stay in L2
+    static constexpr int64_t NC = 2048;            // columns of B that stay in L3
     static constexpr int64_t SHARED = int64_t(32 << 20) / sizeof(T);  // elements packed ahead
     // Steps of the sum between two updates of C. Rounding depends on it, so no cache does.
     static constexpr int64_t KC = DL_GEMM_KC_BYTES / sizeof(T);
