@@ -16,7 +16,7 @@
 
 namespace {
 
-constexpr int kWinoTaps = 9, kWinoParts = 32;  // at most
+constexpr int kWinoTaps = 16, kWinoParts = 32;  // at most
 
 // A window: where its first tap reads for the first output, and its taps' places in the kernel.
 struct WinoPart {
