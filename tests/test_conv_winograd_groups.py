@@ -8,7 +8,7 @@ import pytest
 from deeplite.backends import conv, cpu
 
 NAME = "winograd_groups"
-PASSES = ("forward", "backward_input")
+PASSES = ("forward", "backward_input", "backward_weight")
 SLOT = 16  # lanes of the vectors that it needs
 Case = tuple[tuple[int, int, int, int], int, list[int], int]  # x, filters, padding, groups
 

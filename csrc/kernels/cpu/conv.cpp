@@ -207,7 +207,7 @@ dl_status atrous(const dl_conv& p) {
     return atrous_run<float, pass>(p, [](const dl_conv& q) { return run<pass>(&q); });
 }
 
-constexpr int kMostAlgorithms = 24;  // a list's rows and the reference
+constexpr int kMostAlgorithms = 32;  // a list's rows and the reference
 
 int32_t explain(const dl_conv* p, dl_conv_pass pass, int32_t i, dl_conv_option* option) {
     const AlgorithmList list = list_of(pass, *p);

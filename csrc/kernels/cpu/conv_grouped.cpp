@@ -3,6 +3,7 @@
 #include "kernels/cpu/conv_algorithm.h"
 #include "kernels/cpu/conv_grouped_cost.h"
 #include "kernels/cpu/conv_grouped_weight.h"
+#include "kernels/cpu/conv_grouped_winograd_weight.h"
 
 namespace deeplite::cpu::DL_ISA {
 namespace {
@@ -23,6 +24,8 @@ constexpr Algorithm kBackwardInput[] = {
 constexpr Algorithm kBackwardWeight[] = {
     {"grouped", grouped_weight_applies, grouped_weight_seconds, conv_sum_error,
      backward_weight<float, grouped_weight>, nullptr},
+    {"winograd_groups", grouped_wino_applies, grouped_wino_weight_seconds,
+     wino_error<GroupedSquare>, backward_weight<float, grouped_wino_weight>, nullptr},
 };
 
 }  // namespace

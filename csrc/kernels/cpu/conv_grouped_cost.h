@@ -95,4 +95,9 @@ inline double grouped_wino_input_seconds(const dl_conv& p) {
     return grouped_wino_cost(p, p.k / p.groups, p.c / p.groups, p.out + 1, p.in + 1);
 }
 
+// Both transformed one way, and S put in order, take what the way there and back takes.
+inline double grouped_wino_weight_seconds(const dl_conv& p) {
+    return grouped_wino_forward_seconds(p);
+}
+
 }  // namespace

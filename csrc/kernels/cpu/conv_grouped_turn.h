@@ -56,12 +56,12 @@ struct GroupedPlanes {
     __attribute__((always_inline)) void turn(int64_t first, int64_t count, const F& put) const {
         for (int64_t p = 0; p < count; p += N) {
             const int64_t n = gemm_min(N, count - p);
-            const LaneMask<T> mask = lane_mask<T>(0, n);
             typename Vec<T>::type m[N];
             if (n == N) {
 #pragma GCC unroll 16
                 for (int i = 0; i < N; ++i) m[i] = vload(at[i] + first + p);
             } else {
+                const LaneMask<T> mask = lane_mask<T>(0, n);
 #pragma GCC unroll 16
                 for (int i = 0; i < N; ++i) m[i] = vload_mask(at[i] + first + p, mask);
             }

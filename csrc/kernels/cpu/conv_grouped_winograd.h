@@ -52,29 +52,71 @@ struct GroupedTiles {
     int64_t point() const { return (tiles() * vectors | 1) * lanes; }
 };
 
-// The images under a block, on their way to L.
+// Images [image, image + images), rows of tiles [first, first + rows) of each.
+struct GroupedBlock {
+    int64_t image, images, first, rows;
+    GroupedBlock(const GroupedTiles& t, int64_t n, int64_t block) {
+        image = block / t.bands * t.images, first = block % t.bands * t.rows;
+        images = gemm_min(t.images, n - image), rows = gemm_min(t.rows, t.tall - first);
+    }
+};
+
+// A run of lines asked for bit by bit.
+struct GroupedAhead {
+    const char *at = nullptr, *end = nullptr;
+    int64_t step = 0;  // lines at a time
+
+    template <class T>
+    GroupedAhead(const T* from, int64_t elements, int64_t times)
+        : at(reinterpret_cast<const char*>(from)),
+          end(reinterpret_cast<const char*>(from + elements)),
+          step(gemm_div_up(elements * int64_t(sizeof(T)), 64 * times)) {}
+    GroupedAhead() {}
+    void next() {
+        for (int64_t i = 0; i < step && at < end; ++i, at += 64) __builtin_prefetch(at, 0, 2);
+    }
+};
+
+// What is cut into tiles: x, or dy.
 template <class T>
+struct GroupedImages {
+    const T* src;
+    int64_t size[2], plane, image;  // elements of a plane and of an image
+    int64_t groups, channels;       // of a group
+};
+template <class T>
+GroupedImages<T> grouped_source(const Sliding<T>& s) {
+    return {s.src, {s.in[1], s.in[2]}, s.src_plane, s.src_image, s.groups, s.channels};
+}
+
+// The images under a block on their way to L and V; of_y: as filters, of M by M inputs.
+template <class T, bool of_y>
 struct GroupedTransform {
     typedef GroupedSquare S;
     typedef typename Vec<T>::type vec;
-    static constexpr int N = Vec<T>::N, M = S::M0, A = S::A0;
+    static constexpr int N = Vec<T>::N, M = S::M0, A = S::A0, R = of_y ? M : A;
     const GroupedTiles& tiles;
-    const Sliding<T>& s;
+    const GroupedImages<T> s;
     int64_t off[2];              // of a tile's first input
+    int64_t vectors;             // of channels
     int64_t tall, columns, row;  // of a stage: rows, columns, elements of a row
     const int32_t* places;       // of the inputs of whole rows
 
-    GroupedTransform(const GroupedTiles& tiles, const Sliding<T>& s, const int64_t* first)
-        : tiles(tiles), s(s), off{first[1], first[2]}, places(nullptr) {
-        tall = tiles.rows * M + A - M, columns = tiles.wide * M + A - M;
-        row = columns * tiles.in * N;
+    GroupedTransform(const GroupedTiles& tiles, const GroupedImages<T>& images, const int64_t* off)
+        : tiles(tiles),
+          s(images),
+          off{off[0], off[1]},
+          vectors(of_y ? tiles.out : tiles.in),
+          places(nullptr) {
+        tall = tiles.rows * M + R - M, columns = tiles.wide * M + R - M;
+        row = columns * vectors * N;
     }
-    int64_t place_count() const { return tall * s.in[2]; }
+    int64_t place_count() const { return tall * s.size[1]; }
     void list(int32_t* to) {
         places = to;
         for (int64_t r = 0; r < tall; ++r)
-            for (int64_t c = 0; c < s.in[2]; ++c)
-                *to++ = int32_t(r * row + (c - off[1]) * tiles.in * N);
+            for (int64_t c = 0; c < s.size[1]; ++c)
+                *to++ = int32_t(r * row + (c - off[1]) * vectors * N);
     }
     int64_t stage_elements() const { return tall * row; }
     // Once for all blocks: what is not written again is padding.
@@ -85,25 +127,33 @@ struct GroupedTransform {
         return tiles.images * tiles.rows * wide() | N;
     }
 
-    // Images [image, image + count) of a set, rows of tiles [first, first + rows).
-    void run(int64_t set, int64_t image, int64_t count, int64_t first, int64_t rows, T* stage,
-             T* to) const {
-        for (int64_t n = 0; n < count; ++n) {
-            load(set, s.src + (image + n) * s.src_image, first, stage);
-            for (int64_t r = 0; r < rows; ++r, to += wide()) down(stage + r * M * row, to);
+    // What a block reads, where it is a run of memory.
+    GroupedAhead ahead(int64_t set, int64_t block) const {
+        const int64_t planes = tiles.sets.together * s.channels, first = set * planes;
+        if (tiles.bands > 1 || tiles.images > 1) return {};
+        return {s.src + block * s.image + first * s.plane,
+                gemm_min(planes, s.groups * s.channels - first) * s.plane, A * A};
+    }
+    void run(int64_t set, const GroupedBlock& b, T* stage, T* to) const {
+        for (int64_t n = 0; n < b.images; ++n) {
+            load(set, s.src + (b.image + n) * s.image, b.first, stage);
+            for (int64_t r = 0; r < b.rows; ++r, to += wide()) down(stage + r * M * row, to);
         }
     }
-    // Row i of the points of the tiles of so many rows, from L to V.
-    void across(int64_t rows, const T* from, T* v) const {
-        const int64_t point = tiles.point(), step = tiles.vectors * N, in = tiles.in * N;
+    // A row of the points, from L to V.
+    void across(const GroupedBlock& b, const T* from, T* v) const {
+        const int64_t point = tiles.point(), step = tiles.vectors * N, all = vectors * N;
         const int64_t many = tiles.wide, next = wide() - many * M * step;
-        for (int64_t r = 0; r < rows; ++r, from += next)
+        for (int64_t r = b.images * b.rows; r > 0; --r, from += next)
             for (int64_t t = 0; t < many; ++t, v += step, from += M * step)
-                for (int64_t k = 0; k < in; k += N) {
-                    vec d[A], x[A];
+                for (int64_t k = 0; k < all; k += N) {
+                    vec d[R], x[A];
 #pragma GCC unroll 8
-                    for (int j = 0; j < A; ++j) d[j] = vhold(vload(from + j * step + k));
-                    S::template Across<T>::input(d, x);
+                    for (int j = 0; j < R; ++j) d[j] = vhold(vload(from + j * step + k));
+                    if constexpr (of_y)
+                        S::template Across<T>::gradient_filter(d, x);
+                    else
+                        S::template Across<T>::input(d, x);
 #pragma GCC unroll 8
                     for (int j = 0; j < A; ++j) vstore(v + j * point + k, x[j]);
                 }
@@ -111,14 +161,13 @@ struct GroupedTransform {
 
  private:
     void load(int64_t set, const T* src, int64_t first, T* stage) const {
-        const int64_t row0 = first * M + off[0], width = s.in[2];
+        const int64_t row0 = first * M + off[0], width = s.size[1];
         const int64_t lo = gemm_max(0, gemm_min(tall, -row0));
-        const int64_t hi = gemm_max(lo, gemm_min(tall, s.in[1] - row0));
+        const int64_t hi = gemm_max(lo, gemm_min(tall, s.size[0] - row0));
         memset(stage, 0, size_t(lo * row) * sizeof(T));
         memset(stage + hi * row, 0, size_t((tall - hi) * row) * sizeof(T));
-        for (int64_t v = 0; v < tiles.in; ++v) {
-            const GroupedPlanes<T> planes(tiles.sets, s.groups, s.channels, set, v, src,
-                                          s.src_plane);
+        for (int64_t v = 0; v < vectors; ++v) {
+            const GroupedPlanes<T> planes(tiles.sets, s.groups, s.channels, set, v, src, s.plane);
             T* to = stage + lo * row + v * N;
             const int32_t* at = places;
             planes.turn((row0 + lo) * width, (hi - lo) * width,
@@ -128,13 +177,16 @@ struct GroupedTransform {
     }
     // The columns of a row of tiles.
     void down(const T* stage, T* to) const {
-        const int64_t apart = line(), step = tiles.vectors * N, in = tiles.in * N, by = row;
+        const int64_t apart = line(), step = tiles.vectors * N, all = vectors * N, by = row;
         for (int64_t x = columns; x > 0; --x, to += step)
-            for (int64_t k = 0; k < in; k += N, stage += N) {
-                vec d[A], v[A];
+            for (int64_t k = 0; k < all; k += N, stage += N) {
+                vec d[R], v[A];
 #pragma GCC unroll 8
-                for (int i = 0; i < A; ++i) d[i] = vhold(vload(stage + i * by));
-                S::template Down<T>::input(d, v);
+                for (int i = 0; i < R; ++i) d[i] = vhold(vload(stage + i * by));
+                if constexpr (of_y)
+                    S::template Down<T>::gradient_filter(d, v);
+                else
+                    S::template Down<T>::input(d, v);
 #pragma GCC unroll 8
                 for (int i = 0; i < A; ++i) vstore(to + i * apart + k, v[i]);
             }
@@ -198,22 +250,6 @@ GroupedPoint<T> grouped_point_of(const GroupedTiles& tiles, int64_t channels, in
                               : grouped_point_as<T, 1, 1, 1>(count);
 }
 
-// A run of lines asked for bit by bit.
-struct GroupedAhead {
-    const char *at = nullptr, *end = nullptr;
-    int64_t step = 0;  // lines at a time
-
-    template <class T>
-    GroupedAhead(const T* from, int64_t elements, int64_t times)
-        : at(reinterpret_cast<const char*>(from)),
-          end(reinterpret_cast<const char*>(from + elements)),
-          step(gemm_div_up(elements * int64_t(sizeof(T)), 64 * times)) {}
-    GroupedAhead() {}
-    void next() {
-        for (int64_t i = 0; i < step && at < end; ++i, at += 64) __builtin_prefetch(at, 0, 2);
-    }
-};
-
 template <class T>
 struct GroupedWino {
     typedef GroupedSquare S;
@@ -222,7 +258,7 @@ struct GroupedWino {
     const Sliding<T>& s;
     const WinoPart& part;
     const GroupedTiles& tiles;
-    const GroupedTransform<T>& transform;
+    const GroupedTransform<T, false>& transform;
 
     int64_t filters() const { return s.channels * tiles.out * N; }  // of a point
     int64_t image_stage() const { return tiles.rows * M * s.out[2] * N; }
@@ -240,37 +276,29 @@ struct GroupedWino {
         for (int64_t i = begin; i < end; ++i) {
             const int64_t set = i / tiles.blocks, block = i % tiles.blocks;
             if (i == begin || block == 0) pack(set, u, start);
-            const int64_t image = block / tiles.bands * tiles.images;
-            const int64_t first = block % tiles.bands * tiles.rows;
-            const int64_t count = gemm_min(tiles.images, s.n - image);
-            const int64_t rows = gemm_min(tiles.rows, tiles.tall - first);
-            GroupedAhead ahead = i + 1 < end ? source(i + 1) : GroupedAhead();
-            transform.run(set, image, count, first, rows, stage, lines);
+            const GroupedBlock b(tiles, s.n, block);
+            GroupedAhead ahead;
+            if (i + 1 < end)
+                ahead = transform.ahead((i + 1) / tiles.blocks, (i + 1) % tiles.blocks);
+            transform.run(set, b, stage, lines);
             for (int r = 0; r < A; ++r) {
                 T* line = lines + r * transform.line();
-                transform.across(count * rows, line, v);
-                multiply(count * rows * tiles.wide, u + r * A * (filters() + N), v, ahead);
-                products(count * rows, v, line);
+                transform.across(b, line, v);
+                multiply(b.images * b.rows * tiles.wide, u + r * A * (filters() + N), v, ahead);
+                products(b.images * b.rows, v, line);
             }
-            const int64_t positions = gemm_min(rows * M, s.out[1] - first * M) * s.out[2];
+            const int64_t above = b.first * M * s.out[2];
+            const int64_t positions = gemm_min(b.rows * M * s.out[2], s.dst_plane - above);
             for (int64_t k = 0; k < tiles.out; ++k)
-                for (int64_t n = 0; n < count; ++n) {
-                    results(rows, lines + n * rows * transform.wide() + k * N, start[k], sums);
-                    T* dst = s.dst + (image + n) * s.dst_image + first * M * s.out[2];
+                for (int64_t n = 0; n < b.images; ++n) {
+                    results(b.rows, lines + n * b.rows * transform.wide() + k * N, start[k], sums);
+                    T* dst = s.dst + (b.image + n) * s.dst_image + above;
                     GroupedPut<T>(s, tiles.sets, set, k, dst).put(sums, positions);
                 }
         }
     }
 
  private:
-    // What a block reads, where it is a run of memory.
-    GroupedAhead source(int64_t i) const {
-        const int64_t set = i / tiles.blocks, image = i % tiles.blocks * tiles.images;
-        const int64_t planes = tiles.sets.together * s.channels;
-        if (tiles.bands > 1 || tiles.images > 1) return {};
-        return {s.src + image * s.src_image + set * planes * s.src_plane,
-                gemm_min(planes, s.groups * s.channels - set * planes) * s.src_plane, POINTS};
-    }
     void pack(int64_t set, T* u, vec (&start)[kGroupedVectors]) const {
         for (int64_t v = 0; v < tiles.out; ++v) {
             const T* rows[N];
@@ -356,7 +384,7 @@ dl_status grouped_wino(const Sliding<T>& s) {
     if (wino_parts<GroupedSquare>(s, parts, step) != 1) return DL_UNSUPPORTED;
     const GroupedTiles tiles(s.n, s.groups, s.channels, s.rows, s.grid + 1, kGroupedTiles,
                              Vec<T>::N);
-    GroupedTransform<T> transform(tiles, s, parts[0].off);
+    GroupedTransform<T, false> transform(tiles, grouped_source(s), parts[0].off + 1);
     auto* places =
         static_cast<int32_t*>(dl_scratch(size_t(transform.place_count()) * sizeof(int32_t), 3));
     if (!places) return DL_OUT_OF_MEMORY;
