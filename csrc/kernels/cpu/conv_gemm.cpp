@@ -4,6 +4,7 @@
 #include "kernels/cpu/conv_patches.h"
 #include "kernels/cpu/conv_pointwise.h"
 #include "kernels/cpu/conv_sliding_cost.h"
+#include "kernels/cpu/conv_strassen.h"
 #include "kernels/cpu/conv_turned.h"
 
 namespace deeplite::cpu::DL_ISA {
@@ -18,6 +19,8 @@ constexpr Algorithm kForward[] = {
      forward<float, sliding_gemm>, forward<double, sliding_gemm>, true},
     {"turned", turned_applies, sliding_seconds<turned_seconds, false>, conv_sum_error,
      forward<float, turned_gemm>, forward<double, turned_gemm>, true},
+    {"strassen", turned_applies, sliding_seconds<strassen_seconds, false>, strassen_error,
+     forward<float, strassen_gemm>, nullptr, true},
 };
 constexpr Algorithm kBackwardInput[] = {
     {"pointwise", pointwise_applies, sliding_seconds<pointwise_seconds, true>, conv_sum_error,
@@ -26,6 +29,8 @@ constexpr Algorithm kBackwardInput[] = {
      backward_input<float, sliding_gemm>, backward_input<double, sliding_gemm>},
     {"turned", turned_applies, sliding_seconds<turned_seconds, true>, conv_sum_error,
      backward_input<float, turned_gemm>, backward_input<double, turned_gemm>},
+    {"strassen", turned_applies, sliding_seconds<strassen_seconds, true>, strassen_error,
+     backward_input<float, strassen_gemm>, nullptr},
 };
 
 }  // namespace
