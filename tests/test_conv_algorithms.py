@@ -194,6 +194,65 @@ def test_winograd_keeps_its_error_bound(which: str, kind: str) -> None:
             assert 0.05 * expected[name] <= largest <= 2 * expected[name], (name, largest)
 
 
+# ---- Strassen -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("isa", cpu.capability())
+@pytest.mark.parametrize("kind", ["normal", "channels", "spikes", "ramp"])
+@pytest.mark.parametrize("which", PASSES[:2])
+def test_strassen_keeps_its_error_bound(which: str, kind: str, isa: str) -> None:
+    rng = np.random.default_rng(5)
+    n, c, k, size = 2, 96, 80, 9
+    x, y = scaled(kind, rng, (n, c, size, size)), scaled(kind, rng, (n, k, size, size))
+    w = rng.standard_normal((k, c, 1, 1)).astype("float32")
+    if kind == "channels":
+        w *= 10.0 ** rng.uniform(-4, 4, (k, c, 1, 1)).astype("float32")
+    tensors = [dl.from_numpy(a) for a in (x, w, y)]
+    run = dl._C._conv.run
+    with conv.algorithm("implicit_gemm"):
+        exact = run(*(t.double() for t in tensors), [1], [0], [1], 1, which).numpy()
+    with cpu.using_isa(isa), conv.algorithm("strassen"):
+        result = run(*tensors, [1], [0], [1], 1, which).numpy()
+    # The largest values under both channels of a pair, multiplied and summed over the pairs.
+    inputs = np.abs(x if which == "forward" else y).astype("float64").max((2, 3))
+    weights = np.abs(w[:, :, 0, 0]).astype("float64").max(0 if which == "forward" else 1)
+    half = len(weights) // 2
+    pairs = [np.maximum(a[..., :half], a[..., half:]) for a in (inputs, weights)]
+    sums = (pairs[0] * pairs[1]).sum(-1)[:, None, None, None]
+    error = np.abs(result - exact)
+    assert (error <= 18 * EPS * sums).all()
+    if kind == "normal":  # what the choice takes it to be
+        options = conv.explain(*tensors[:2], which=which)
+        expected = next(o.expected_error for o in options if o.name == "strassen")
+        largest = error.max() / np.abs(exact).max()
+        assert 0.2 * expected <= largest <= 1.5 * expected, largest
+
+
+def test_strassen_is_ruled_out_by_its_error_and_keeps_to_float32() -> None:
+    x, w = dl.ones(1, 600, 6, 6), dl.ones(64, 600, 1, 1)
+    for bound, allowed in ((1e-6, False), (2e-6, True)):
+        with conv.max_rel_err(bound):
+            options = {o.name: o for o in conv.explain(x, w)}
+        assert options["strassen"].allowed == allowed and options["turned"].allowed
+    names = {o.name for o in conv.explain(x.double(), w.double())}
+    assert "turned" in names and "strassen" not in names
+    assert "strassen" not in {o.name for o in conv.explain(x, w, which="backward_weight")}
+
+
+@pytest.mark.parametrize("which", PASSES[:2])
+def test_an_image_is_independent_of_the_others(which: str) -> None:
+    """Pairs of pixels are of one image: neither NaNs nor the rounding of large values cross."""
+    x, w, y = dl.randn(3, 40, 5, 5), dl.randn(40, 40, 1, 1), dl.randn(3, 40, 5, 5)
+    with conv.algorithm("strassen"):
+        plain, spoilt = [], []
+        for value, results in ((1.0, plain), (1e30, spoilt), (float("nan"), spoilt)):
+            x[1], y[1] = value, value
+            results.append(dl._C._conv.run(x, w, y, [1], [0], [1], 1, which).numpy())
+    for other in spoilt:
+        np.testing.assert_array_equal(other[[0, 2]], plain[0][[0, 2]])
+    assert np.isnan(spoilt[1][1]).all()
+
+
 # ---- choosing -----------------------------------------------------------------------------------
 
 

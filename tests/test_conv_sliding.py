@@ -23,6 +23,7 @@ ALGORITHMS = (
     "pointwise",
     "rows",
     "rows_turned",
+    "strassen",
     "turned",
     "windows",
 )
@@ -53,7 +54,7 @@ def turned_case(rng: np.random.Generator) -> Case:
 
 def random_case(rng: np.random.Generator, name: str) -> Case:
     """Sizes of x and w, stride, padding, dilation, groups; depthwise: in two dimensions."""
-    if name == "turned":
+    if name in ("strassen", "turned"):
         return turned_case(rng)
     if name in ("pointwise", "rows_turned", "panels", "panels_turned"):
         case = pointwise_case(rng)
@@ -156,7 +157,7 @@ def test_agrees_with_the_loops_on_random_shapes(name: str, which: str, isa: str)
             assert np.abs(got - exact).max() <= bound * max(1e-30, np.abs(exact).max()), case
             ran += 1
     applies = name != "depthwise" or isa in ("avx2", "avx512")
-    forwards = ("broadcast", "direct", "turned")
+    forwards = ("broadcast", "direct", "strassen", "turned")
     applies = applies and (which != "backward_weight" or name not in forwards)
     applies = applies and (which != "backward_input" or name != "patches")
     applies = applies and (which == "backward_input" or name != "fold")
@@ -251,13 +252,19 @@ TURNED: list[Case] = [
     ((3, 40, 13, 13), (1030, 40, 1, 1), [1, 1], [0, 0], [1, 1], 1),
     ((2, 600, 28, 27), (70, 600, 1, 1), [2, 2], [0, 0], [1, 1], 1),
     ((2, 70, 6, 9, 8), (190, 70, 1, 1, 1), [2, 1, 3], [0, 0, 0], [1, 1, 1], 1),
+    ((3, 1029, 5, 5), (97, 1029, 1, 1), [1, 1], [0, 0], [1, 1], 1),
+    ((1, 35, 40, 41), (65, 35, 1, 1), [1, 1], [0, 0], [1, 1], 1),
+    ((70, 33, 1, 1), (130, 33, 1, 1), [1, 1], [0, 0], [1, 1], 1),
 ]
 
 
+@pytest.mark.parametrize("isa", cpu.capability())
 @pytest.mark.parametrize("which", PASSES[:2])
 @pytest.mark.parametrize("case", TURNED)
-def test_pixels_in_rows(case: Case, which: str) -> None:
-    is_right_for_any_threads(case, which, "turned")
+@pytest.mark.parametrize("name", ("strassen", "turned"))
+def test_pixels_in_rows(name: str, case: Case, which: str, isa: str) -> None:
+    with cpu.using_isa(isa):
+        is_right_for_any_threads(case, which, name)
 
 
 # Groups of a few channels: planes in place, split, cut into bands and stretches, images that share
@@ -300,7 +307,7 @@ def test_grouped_layers_are_not_packed() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ("broadcast", "direct", "fold", "implicit_gemm", "masked", "turned")
+    "name", ("broadcast", "direct", "fold", "implicit_gemm", "masked", "strassen", "turned")
 )
 def test_gaps_between_strides_are_zero(name: str) -> None:
     """A window smaller than the stride leaves inputs that nothing depends on."""
@@ -322,6 +329,7 @@ def test_nothing_is_read_beyond_the_tensors() -> None:
         ((1, 3, 17, 17), (20, 3, 1, 1), 1, "pointwise"),
         ((1, 3, 17, 17), (20, 3, 1, 1), 1, "implicit_gemm"),
         ((1, 3, 17, 17), (20, 3, 1, 1), 1, "turned"),
+        ((1, 3, 17, 17), (20, 3, 1, 1), 1, "strassen"),
         ((1, 3, 17, 17), (20, 3, 3, 3), 1, "implicit_gemm"),
         ((1, 8, 17, 17), (8, 4, 3, 3), 2, "masked"),
         ((1, 8, 7, 7), (8, 4, 3, 3), 2, "masked"),

@@ -1,6 +1,6 @@
-// Pixels as the rows of a register tile and filters as its lanes: what a product turned round is made of.
-// Pixels are listed by slivers, packed channel by channel, and finished tiles are turned and brought to
-// where they belong. For kernels of size 1: conv_turned.h, conv_strassen.h.
+// Pixels as the rows of a register tile and filters as its lanes: what products turned round are
+// made of. Pixels are listed by slivers, packed channel by channel, and finished tiles are turned
+// and brought to where they belong. For kernels of size 1: conv_turned.h, conv_strassen.h.
 #pragma once
 #include "kernels/cpu/conv_sliding.h"
 #include "kernels/cpu/lanes.h"
@@ -23,8 +23,8 @@ struct PixelRun {
 constexpr int64_t kTurnedPixels = 512;  // most of a task
 constexpr int64_t kPixelsAhead = 32;    // channels between what is packed and what is asked for
 
-// Channels between two roundings of a sum: few pixels, `all` elements or less, stay in L2 as a whole with
-// fewer channels, a multiple of `unit`. Rounding depends on it, so no cache does.
+// Channels between two roundings of a sum, a multiple of `unit`: of few pixels so many that `all`
+// elements stay in L2 as a whole. Rounding depends on it, so no cache does.
 template <class T>
 DL_INLINE int64_t pixels_kc(int64_t pixels, int64_t channels, int64_t all, int64_t unit) {
     constexpr int64_t KC = GemmTile<T>::KC, NB = GemmTile<T>::NB;

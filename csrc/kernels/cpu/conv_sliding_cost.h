@@ -168,14 +168,17 @@ inline double strassen_seconds(const dl_conv& p, bool backward) {
     const double pairs = __builtin_floor(c.rows / (4 * lanes)), rest = c.rows - 4 * lanes * pairs;
     const double vectors = 4 * pairs + (rest > 2 * lanes ? 4 : rest > 0 ? 2 : 0);
     const double pixels = 2 * c.n * ceil_div(c.positions() / c.n, 2);
-    double cycles = steps * pixels * (vectors / kConvPorts * 0.81 + (c.mul > 1 ? 1 : 0.5));
+    double cycles = steps * pixels * (vectors / kConvPorts * 0.81 + (c.mul > 1 ? 1.1 : 0.6));
     cycles += c.weights() * c.repeats * 0.8;
     const double blocks =
         ceil_div(steps, double(strassen_kc<float>(int64_t(c.positions()), int64_t(steps))));
     cycles += pixels * c.rows * (0.5 + 0.2 * blocks + (c.out_mul > 1 ? 1.5 : 0));
     const double plane = c.inputs / (c.n * c.groups * c.channels);
     const bool apart = c.mul > 1 || c.out_mul > 1 || plane >= 512;
-    return cycles / kConvHertz + kConvPacked + conv_traffic(p) * (apart ? 0.5 : 0.2);
+    return cycles / kConvHertz + kConvPacked +
+           conv_traffic(p) * (!apart     ? 0.2
+                              : backward ? 0.8
+                                         : 1.3);
 }
 // Random errors; the bound grows by 4.5 (docs/numerics.md).
 inline double strassen_error(const dl_conv& p, dl_conv_pass pass) {

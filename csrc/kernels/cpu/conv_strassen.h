@@ -1,29 +1,29 @@
-// Convolutions with kernels of size 1 by one level of Strassen's algorithm, in Winograd's form with 15
-// additions: pixels, channels and filters are halved, and the four quarters of the result take 7 products
-// of sums of quarters instead of 8,
+// Convolutions with kernels of size 1 by one level of Strassen's algorithm, in Winograd's form with
+// 15 additions: pixels, channels and filters are halved, and the four quarters of the result take 7
+// products of sums of quarters instead of 8,
 //
-//   C11 = P1 + P2               P1 = A11 B11    P2 = A12 B21    P3 = S4 B22    P4 = A22 T4
-//   C12 = P1 + P6 + P5 + P3     P5 = S1 T1      P6 = S2 T2      P7 = S3 T3
-//   C21 = P1 + P6 + P7 - P4     S1 = A21 + A22  S2 = S1 - A11   S3 = A11 - A21  S4 = A12 - S2
-//   C22 = P1 + P6 + P7 + P5     T1 = B12 - B11  T2 = B22 - T1   T3 = B22 - B12  T4 = T2 - B21
+//   C11 = P1 + P2              P1 = A11 B11    P2 = A12 B21   P3 = S4 B22    P4 = A22 T4
+//   C12 = P1 + P6 + P5 + P3    P5 = S1 T1      P6 = S2 T2     P7 = S3 T3
+//   C21 = P1 + P6 + P7 - P4    S1 = A21 + A22  S2 = S1 - A11  S3 = A11 - A21  S4 = A12 - S2
+//   C22 = P1 + P6 + P7 + P5    T1 = B12 - B11  T2 = B22 - T1  T3 = B22 - B12  T4 = T2 - B21
 //
-// after J. Huang, T. M. Smith, G. M. Henry, R. A. van de Geijn, "Strassen's Algorithm Reloaded" (SC16), in
-// that the sums of quarters are formed while they are packed and no product is ever stored by itself. There
-// halves are halves of the matrices. Here they are neighbours: two slivers of pixels, two of filters, two
-// halves of a block of channels, so that the seven products of a tile follow each other and their sums
-// stay in registers from one to the next; six tiles in L1 are all they need.
+// after J. Huang, T. M. Smith, G. M. Henry, R. A. van de Geijn, "Strassen's Algorithm Reloaded"
+// (SC16), in that the sums of quarters are formed while they are packed and no product is stored by
+// itself. There halves are halves of the matrices. Here they are neighbours: two slivers of pixels,
+// two of filters, two halves of a block of channels, so that the seven products of a tile follow
+// each other and their sums stay in registers from one to the next; six tiles are all they need.
 //
-// As conv_turned.h otherwise: pixels are the rows of a tile, filters its lanes, a task packs its own pixels.
-// Both pixels of a pair belong to one image, whose results therefore depend on no other image.
+// As conv_turned.h otherwise: pixels are the rows of a tile, filters its lanes, a task packs its
+// own pixels. Both pixels of a pair belong to one image, which thus depends on no other's values.
 #pragma once
 #include "kernels/cpu/conv_pixels.h"
 
 namespace {
 
-// ---- seven products ------------------------------------------------------------------------------
+// ---- seven products -----------------------------------------------------------------------------
 
-// Operands in the order of the products; what lies in the place of the sums S1 and T1 before they are
-// formed is A21 and B12. The last weights of P4 are -T4.
+// Operands in the order of the products; in the places of S1 and T1 lie A21 and B12 until the sums
+// are formed. P4 is subtracted: its weights are -T4.
 constexpr int kStrassenProducts = 7;
 enum StrassenPixels { kA11, kA12, kS2, kS3, kA22, kS1, kS4, kA21 = kS1 };
 enum StrassenWeights { kB11, kB21, kT2, kT3, kT4, kT1, kB22, kB12 = kT1 };
@@ -38,7 +38,7 @@ struct StrassenStep {
     const T* take;
 };
 
-// c + c[R, V vectors] of a tile in memory, row by row.
+// A tile of sums in registers and one in memory.
 template <class T, int R, int V>
 DL_INLINE void strassen_add(typename Vec<T>::type (&sums)[R][V], const T* tile) {
 #pragma GCC unroll 16
@@ -60,8 +60,7 @@ DL_INLINE void strassen_store(typename Vec<T>::type (&sums)[R][V], T* out, const
         }
 }
 
-// Products of a tile one after another, until the sums have nothing more to go to; a and b: their
-// operands, kc steps each.
+// Some products of a tile one after another; a and b: their operands, kc steps each.
 template <class T, int R, int V>
 void strassen_micro(int64_t kc, const T* a, const T* b, const StrassenStep<T>* s,
                     const StrassenStep<T>* end) {
@@ -124,10 +123,10 @@ struct StrassenMicros {
                                                rows<8>, rows<10>, rows<12>, rows<14>};
 };
 
-// ---- operands ------------------------------------------------------------------------------------
+// ---- operands -----------------------------------------------------------------------------------
 
-// n elements of each quarter lie in their places, `apart` elements from one operand to the next: forms
-// the sums.
+// n elements of each quarter lie in their places, `apart` elements from an operand to the next:
+// forms the sums.
 template <class T>
 void strassen_pixel_sums(T* a, int64_t apart, int64_t n) {
     constexpr int64_t N = Vec<T>::N;
@@ -261,8 +260,8 @@ struct StrassenProduct {
         }
     }
 
-    // The four quarters of a tile, one after another; two tiles of temps. done(pixels, filters) is called
-    // when a quarter is: all four at the end would be more stores than the core takes at a time.
+    // The four quarters of a tile, one after another; two tiles of temps. done(pixels, filters) is
+    // called when a quarter is: all four at the end are more stores than the core takes at a time.
     template <class F>
     void multiply(int64_t mr, int64_t lanes, int64_t k0, int64_t kn, const T* a, const T* b,
                   T* temps, T* tiles, const F& done) const {
