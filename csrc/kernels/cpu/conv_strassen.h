@@ -266,8 +266,9 @@ struct StrassenProduct {
     void multiply(int64_t mr, int64_t lanes, int64_t k0, int64_t kn, const T* a, const T* b,
                   T* temps, T* tiles, const F& done) const {
         const int64_t k = gemm_div_up(kn, 2);
-        const auto micro = (lanes == Vec<T>::N ? StrassenMicros<T, 1>::at
-                                               : StrassenMicros<T, Tile::NV>::at)[(mr + 1) / 2];
+        const auto* micros =
+            lanes == Vec<T>::N ? StrassenMicros<T, 1>::at : StrassenMicros<T, Tile::NV>::at;
+        const auto micro = micros[(mr + 1) / 2];
         const bool more = k0 > 0;
         T *u2 = temps, *u3 = temps + kTile;
         T *c11 = tiles, *c12 = c11 + kTile, *c21 = c12 + kTile, *c22 = c21 + kTile;
