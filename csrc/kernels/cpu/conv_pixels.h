@@ -34,7 +34,8 @@ DL_INLINE int64_t pixels_kc(int64_t pixels, int64_t channels, int64_t all, int64
     return gemm_min(channels, gemm_round_up(even, unit));
 }
 
-// Pixels as rows: `each` of an image, from its pixel `first` on, then those of the next image.
+// Pixels as rows: `each` of an image, from its pixel `first` on, then those of the next image. One
+// beyond an image's end stands for that `each` before.
 struct PixelOrder {
     int64_t each, first;
 };
@@ -53,9 +54,11 @@ struct PixelList {
             first[slivers++] = count;
             const int64_t end = gemm_min(j1, i + MR);
             for (int64_t j = i, n; j < end; j += n) {
-                const int64_t image = j / order.each, at = j % order.each;
-                PixelRun r = pixel(s, image, order.first + at);
-                n = gemm_min(s.grid[2] - (order.first + at) % s.grid[2], order.each - at);
+                const int64_t at = j % order.each, size = s.positions();
+                int64_t q = order.first + at;
+                if (q >= size) q -= order.each;
+                PixelRun r = pixel(s, j / order.each, q);
+                n = gemm_min(s.grid[2] - q % s.grid[2], order.each - at);
                 n = r.n = gemm_min(n, end - j);
                 r.lane = j - i;
                 if (r.lane > 0 && follows(s, runs[count - 1], r))

@@ -14,7 +14,8 @@
 // each other and their sums stay in registers from one to the next; six tiles are all they need.
 //
 // As conv_turned.h otherwise: pixels are the rows of a tile, filters its lanes, a task packs its
-// own pixels. Both pixels of a pair belong to one image, which thus depends on no other's values.
+// own pixels. Both pixels of a pair belong to one image, which thus depends on no other's values;
+// the middle one of an odd number is paired with itself.
 #pragma once
 #include "kernels/cpu/conv_pixels.h"
 
@@ -207,8 +208,7 @@ struct StrassenProduct {
     }
 
     bool run(const StrassenRect& r) const {
-        const PixelList<T> first(s, r.j0, r.j1, {each, 0}),
-            second(s, r.j0, r.j1, {each, s.positions() - each});
+        const PixelList<T> first(s, r.j0, r.j1, {each, 0}), second(s, r.j0, r.j1, {each, each});
         const PixelList<T>* lists[2] = {&first, &second};
         const int64_t slivers = first.slivers;
         const bool collect = kc < s.channels;
