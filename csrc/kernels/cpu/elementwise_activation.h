@@ -51,14 +51,10 @@ struct Gelu : Math {
     // with shorter polynomials; sums of pairs wait for each other less than Horner's scheme does.
     static vf32 brief(vf32 x) {
         vf32 a = vmin(vset1(14.5f), vabs(x)), a2 = a * a;
-        vi32 n;
-        vf32 t = a2 * -0.72134752f, f = t - vround_int(t, &n);  // exp(-a^2 / 2) = 2^(n + f)
-        vf32 e = (0.242594155f + 0.0551639238f * f) * (f * f) + (0.999929288f + 0.693260771f * f);
+        vf32 e = vexp2_brief(a2 * -0.72134752f);  // exp(-a^2 / 2)
         vf32 p = 0.0644723571f * a2 + (0.500015388f + 0.282737832f * a);
         vf32 q = (0.713099399f + 0.161470808f * a) * a2 + (1.0f + 1.36427292f * a);
-        vf32 part = x * (p / q) * vscale(e, n);
-        part = x == __builtin_inff() ? vf32{} : part;  // inf - inf * 0
-        return (vi32)x < 0 ? part : x - part;
+        return vgelu_of(x, a * (p / q) * e);
     }
     template <class V>
     static V eval(V x, const Par<V>&) {

@@ -106,18 +106,21 @@ bool half_row(char* const* d, int64_t n, const double* params) {
     const H* x = reinterpret_cast<const H*>(d[1]);
     H* y = reinterpret_cast<H*>(d[0]);
     const Par<vf32> p = load_params<Op, vf32>(params);
-    const auto eval = [&](const H* from, H* to) __attribute__((always_inline)) {
-        if constexpr (kSame<H, Bf16> && requires { Op::brief(vf32{}); })
-            vstore(to, Op::brief(vload(from)));
+    constexpr bool brief = kIsBf16<H> && requires { Op::brief(vf32{}); };
+    const auto eval = [&](vf32 v) __attribute__((always_inline)) {
+        if constexpr (brief)
+            return Op::brief(v);
         else
-            vstore(to, Op::eval(vload(from), p));
+            return vf32(Op::eval(v, p));
     };
     int64_t i = 0;
-    for (; i + N <= n; i += N) eval(x + i, y + i);
+    for (; i + 2 * N <= n; i += 2 * N)
+        vstore_two<!brief>(y + i, eval(vload(x + i)), eval(vload(x + i + N)));
+    for (; i + N <= n; i += N) vstore(y + i, eval(vload(x + i)));
     if (i < n) {
-        H rest[N] = {};
+        H room[N] = {}, *const rest = room;
         memcpy(rest, x + i, size_t(n - i) * sizeof(H));
-        eval(rest, rest);
+        vstore(rest, eval(vload(static_cast<const H*>(rest))));
         memcpy(y + i, rest, size_t(n - i) * sizeof(H));
     }
     return true;

@@ -11,6 +11,11 @@ struct Bf16 {
 struct F16 {
     uint16_t bits;
 };
+template <class H>
+constexpr bool kIsBf16 = false;
+template <>
+constexpr bool kIsBf16<Bf16> = true;
+
 template <class T>
 DL_INLINE T widen(T x) {
     return x;
@@ -45,10 +50,21 @@ DL_INLINE vhalves vnarrow_bits(vu32 u) {
 }
 // N halves of memory as floats, and N floats rounded to nearest even.
 DL_INLINE vf32 vload(const Bf16* p) { return (vf32)(vwiden_bits(vload_halves(p)) << 16); }
+// The upper half of each lane is x rounded to bfloat16. Unless `any_nan`, a NaN has zeros in its lower half,
+// as those have that are widened or made by the processor: adding does not turn them into anything else.
+template <bool any_nan = true>
+DL_INLINE vu32 vround_bf16(vf32 x) {
+    const vu32 u = (vu32)x, rounded = u + 0x7fffu + ((u >> 16) & 1u);
+    if constexpr (!any_nan) return rounded;
+    return x != x ? (u & 0x80000000u) | 0x7fc00000u : rounded;
+}
+#if defined(__AVX512BW__) && DL_VEC_BYTES == 64
+alignas(64) constexpr uint16_t kUpperHalves[32] = {1,  3,  5,  7,  9,  11, 13, 15, 17, 19, 21,
+                                                   23, 25, 27, 29, 31, 33, 35, 37, 39, 41, 43,
+                                                   45, 47, 49, 51, 53, 55, 57, 59, 61, 63};
+#endif
 DL_INLINE void vstore(Bf16* p, vf32 x) {
-    const vu32 u = (vu32)x, rounded = (u + 0x7fffu + ((u >> 16) & 1u)) >> 16;
-    const vu32 nan = ((u >> 16) & 0x8000u) | 0x7fc0u;
-    const vhalves h = vnarrow_bits(x != x ? nan : rounded);
+    const vhalves h = vnarrow_bits(vround_bf16(x) >> 16);
     memcpy(p, &h, sizeof h);
 }
 DL_INLINE vf32 vload(const F16* p) {
@@ -72,6 +88,21 @@ DL_INLINE void vstore(F16* p, vf32 x) {
 #else
     for (int i = 0; i < Vec<float>::N; ++i) round_to(p[i], x[i]);
 #endif
+}
+
+// 2 N elements, rounded: the upper halves of two vectors are one shuffle.
+template <bool any_nan = true, class H>
+DL_INLINE void vstore_two(H* p, vf32 a, vf32 b) {
+#if defined(__AVX512BW__) && DL_VEC_BYTES == 64
+    if constexpr (kIsBf16<H>) {
+        const __m512i order = _mm512_load_si512(kUpperHalves);
+        const __m512i lo = (__m512i)vround_bf16<any_nan>(a), hi = (__m512i)vround_bf16<any_nan>(b);
+        _mm512_storeu_si512(p, _mm512_permutex2var_epi16(lo, order, hi));
+        return;
+    }
+#endif
+    vstore(p, a);
+    vstore(p + Vec<float>::N, b);
 }
 
 // 2 N elements in whatever order is quickest, for sums and the like.
@@ -101,6 +132,7 @@ template <class H>
 DL_INLINE void round_row(H* y, const float* x, int64_t n) {
     constexpr int N = Vec<float>::N;
     int64_t i = 0;
+    for (; i + 2 * N <= n; i += 2 * N) vstore_two(y + i, vload(x + i), vload(x + i + N));
     for (; i + N <= n; i += N) vstore(y + i, vload(x + i));
     for (; i < n; ++i) round_to(y[i], x[i]);
 }

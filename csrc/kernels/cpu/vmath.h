@@ -95,34 +95,69 @@ DL_INLINE vf64 vclamp_exp(vf64 x, double lo, double hi) {
     return vmax(vset1(lo), vmin(vset1(hi), x));
 }
 
-#if DL_HAS_FMA
+#if DL_HAS_FMA && DL_VEC_BYTES == 64
+// 2^k (1 + f q(f)), where k = t - kMagic is a multiple of 1/16 and |f| <= 1/32: the sixteenths, in the low
+// bits of t, choose from a table, and the scaling takes the floor of k. Short, so that little waits.
+// Unless `exact`, what rounding took from the table is left out, half a unit of the last place.
+constexpr float kMagic = 786432.0f;  // 1.5 * 2^19
+alignas(64) constexpr float kSixteenths[16] = {1.0f,        1.04427378f, 1.09050773f, 1.13878863f,
+                                               1.18920712f, 1.24185781f, 1.29683955f, 1.35425555f,
+                                               1.41421356f, 1.47682615f, 1.54221083f, 1.61049033f,
+                                               1.68179283f, 1.75625216f, 1.83400809f, 1.91520656f};
+alignas(64) constexpr float kSixteenthsRest[16] = {0.0f,
+                                                   4.83347016e-08f,
+                                                   -1.30775399e-08f,
+                                                   5.38622231e-08f,
+                                                   3.79763527e-08f,
+                                                   4.4968381e-08f,
+                                                   -4.01899953e-08f,
+                                                   -1.01233493e-08f,
+                                                   2.4203235e-08f,
+                                                   -4.50089885e-08f,
+                                                   8.07090483e-09f,
+                                                   9.83621717e-09f,
+                                                   -2.47553267e-08f,
+                                                   -9.23577037e-09f,
+                                                   -1.1239278e-08f,
+                                                   9.84532811e-09f};
+DL_INLINE vf32 vexp2_table(vf32 t, const float* table) {
+    return (vf32)_mm512_maskz_permutexvar_ps(0xffff, (__m512i)t, (__m512)vload(table));
+}
+template <bool exact>
+DL_INLINE vf32 vexp2_parts(vf32 t, vf32 k, vf32 f) {
+    const vf32 power = vexp2_table(t, kSixteenths);
+    const vf32 q = vpoly(f, 0.69314718f, 0.24022651f, 0.055509273f);
+    vf32 y;
+    if constexpr (exact)
+        y = power + vfma(power * f, q, vexp2_table(t, kSixteenthsRest));
+    else
+        y = vfma(power * f, q, power);
+    return (vf32)_mm512_maskz_scalef_ps(0xffff, (__m512)y, (__m512)k);
+}
+#elif DL_HAS_FMA
 // 2^k 2^f for a whole k and |f| <= 1/2, where k = t - kMagic: t holds k in its low bits.
 constexpr float kMagic = 12582912.0f;  // 1.5 * 2^23
-DL_INLINE vf32 vexp2_parts(vf32 t, vf32 k, vf32 f) {
+template <bool>
+DL_INLINE vf32 vexp2_parts(vf32 t, vf32, vf32 f) {
     vf32 p = vpoly(f, 0.69314718246f, 0.24022647738f, 0.055503323674f, 0.0096184369177f,
                    0.0013398875017f, 0.0001535336196f);
-    p = vfma(f, p, vset1(1.0f));
-#if DL_VEC_BYTES == 64
-    (void)t;
-    return (vf32)_mm512_maskz_scalef_ps(0xffff, (__m512)p, (__m512)k);
-#else
-    (void)k;
-    return vscale(p, (vi32)t - 0x4b400000);
-#endif
+    return vscale(vfma(f, p, vset1(1.0f)), (vi32)t - 0x4b400000);
 }
+#endif
+#if DL_HAS_FMA
 // x log2(e) = k + f: log2(e) in two parts, and each step rounds once.
 DL_INLINE vf32 vexp(vf32 x) {
     x = vclamp_exp(x, -105.0f, 90.0f);
     const vf32 log2e = vset1(1.44269502f), rest = vset1(1.92596299e-8f);
     vf32 t = vfma(x, log2e, vset1(kMagic)), k = t - kMagic;
-    return vexp2_parts(t, k, vfma(x, rest, vfma(x, log2e, -k)));
+    return vexp2_parts<true>(t, k, vfma(x, rest, vfma(x, log2e, -k)));
 }
 // exp(-a^2 / 2) for 0 <= a <= 15; what rounding takes from a^2 is not lost.
 DL_INLINE vf32 vexp_half_square(vf32 a) {
     const vf32 c = vset1(-0.72134751f), rest = vset1(-9.62981495e-9f);  // -log2(e) / 2
     vf32 u = a * a, lost = vfma(a, a, -u);
     vf32 t = vfma(u, c, vset1(kMagic)), k = t - kMagic;
-    return vexp2_parts(t, k, vfma(lost, c, vfma(u, rest, vfma(u, c, -k))));
+    return vexp2_parts<false>(t, k, vfma(lost, c, vfma(u, rest, vfma(u, c, -k))));
 }
 #else
 DL_INLINE vf32 vexp(vf32 x) {
@@ -153,6 +188,20 @@ DL_INLINE vf64 vexp2(vf64 x) {
     x = vclamp_exp(x, -1076.0, 1026.0);
     vf64 r = (x - vround_int(x, &n)) * 0.69314718055994531;
     return vscale(vexp_poly(r) * (r * r) + r + 1.0, n);
+}
+
+// 2^x to 2^-13, for |x| < 2^10: enough for results of bfloat16.
+DL_INLINE vf32 vexp2_brief(vf32 x) {
+#if DL_HAS_FMA && DL_VEC_BYTES == 64
+    const vf32 t = x + kMagic, k = t - kMagic, f = x - k, power = vexp2_table(t, kSixteenths);
+    const vf32 y = power * vfma(f, vset1(0.69314718f), vset1(1.0001175f));
+    return (vf32)_mm512_maskz_scalef_ps(0xffff, (__m512)y, (__m512)k);
+#else
+    vi32 n;
+    const vf32 f = x - vround_int(x, &n);
+    return vscale((0.242594155f + 0.0551639238f * f) * (f * f) + (0.999929288f + 0.693260771f * f),
+                  n);
+#endif
 }
 
 // exp(x) - 1 = 2^n (exp(r) - 1) + (2^n - 1); halved inside so that n = 128 does not overflow.
@@ -338,11 +387,21 @@ DL_INLINE vf64 vnormal(vf64 x, vf64* e) {
     return (verf(x * 0.70710678118654752) + 1.0) * 0.5;
 }
 
-// x Phi(x); e, which may be denormal, is multiplied last.
+// x Phi(x) = max(x, 0) - |x| Phi(-|x|), of `less` = |x| Phi(-|x|): without a choice by sign but for -inf.
+DL_INLINE vf32 vgelu_of(vf32 x, vf32 less) {
+    const vf32 y = vmax(vset1(-0.0f), x) - less;
+#if defined(__AVX512F__) && DL_VEC_BYTES == 64
+    const __m512i minus_inf =
+        _mm512_set1_epi32(3 << 16);  // what becomes NaN, of all classes of numbers
+    return (vf32)_mm512_maskz_fixupimm_ps(0xffff, (__m512)y, (__m512)x, minus_inf, 0);
+#else
+    return x == -__builtin_inff() ? vset1(__builtin_nanf("")) : y;
+#endif
+}
+// e, which may be denormal, is multiplied last.
 DL_INLINE vf32 vgelu(vf32 x) {
-    vf32 e, h = vnormal_tail(x, &e), part = x * h * e;
-    part = x == __builtin_inff() ? vf32{} : part;  // inf - inf * 0
-    return (vi32)x < 0 ? part : x - part;
+    vf32 e, h = vnormal_tail(x, &e);
+    return vgelu_of(x, vmin(vset1(14.5f), vabs(x)) * h * e);
 }
 DL_INLINE vf64 vgelu(vf64 x) {
     vf64 e;
