@@ -6,6 +6,7 @@
 #pragma once
 #include "kernels/cpu/conv_sliding.h"
 #include "kernels/cpu/gemm_tile.h"
+#include "kernels/cpu/lanes.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/cpu/static_size.h"
 
@@ -189,6 +190,35 @@ DL_INLINE int64_t point_row(int64_t rows, int64_t groups, int64_t group) {
     return rows * group / groups;
 }
 
+// to[k][rn] = w[r * row + k * channel]. What a vector writes too much is written again by the next ones.
+template <class T>
+void point_pack_rows(const T* w, int64_t row, int64_t channel, int64_t rn, int64_t kn, T* to) {
+    constexpr int64_t N = Vec<T>::N;
+    const auto put = [&](int64_t k, typename Vec<T>::type v) __attribute__((always_inline)) {
+        (kn - k) * rn >= N ? vstore(to + k * rn, v) : vstore_n(to + k * rn, v, rn);
+    };
+    if (PointTile<T>::R > N || (channel != 1 && (row != 1 || DL_VEC_BYTES < 64))) {
+        for (int64_t k = 0; k < kn; ++k)
+            for (int64_t r = 0; r < rn; ++r) *to++ = w[r * row + k * channel];
+    } else if (channel != 1) {
+        for (int64_t k = 0; k < kn; ++k) put(k, vload_n(w + k * channel, rn));
+    } else {
+        for (int64_t k = 0; k < kn; k += N) {  // turned in registers
+            const int64_t steps = gemm_min(N, kn - k);
+            typename Vec<T>::type v[N];
+#pragma GCC unroll 16
+            for (int i = 0; i < N; ++i)
+                v[i] = i >= rn      ? typename Vec<T>::type{}
+                       : steps == N ? vload(w + i * row + k)
+                                    : vload_n(w + i * row + k, steps);
+            vtranspose<T>(v);
+#pragma GCC unroll 16
+            for (int i = 0; i < N; ++i)
+                if (i < steps) put(k + i, v[i]);
+        }
+    }
+}
+
 // Weights of all groups: [group][block of KC channels][rows of a tile][channel][row].
 template <class T>
 void point_pack(const Pointwise<T>& s, T* to) {
@@ -205,9 +235,8 @@ void point_pack(const Pointwise<T>& s, T* to) {
                          for (int64_t k0 = 0; k0 < s.channels; k0 += KC) {
                              const int64_t kn = gemm_min(KC, s.channels - k0);
                              T* out = base + k0 * s.rows + r0 * kn;
-                             const T* from = w + k0 * s.w_channel;
-                             for (int64_t k = 0; k < kn; ++k, from += s.w_channel)
-                                 for (int64_t r = 0; r < rn; ++r) *out++ = from[r * s.w_row];
+                             point_pack_rows(w + k0 * s.w_channel, s.w_row, s.w_channel, rn, kn,
+                                             out);
                          }
                      }
                  });

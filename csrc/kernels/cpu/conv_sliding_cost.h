@@ -138,9 +138,9 @@ inline double pointwise_seconds(const dl_conv& p, bool backward) {
     const double tiles = ceil_div(vectors, wide), groups = ceil_div(c.rows, most);
     // Cycles of a step of a tile: products, their latency, loads.
     const double step = __builtin_fmax(c.rows / groups * vectors / tiles / kConvPorts, 4);
-    double cycles = c.n * c.groups * tiles * groups * (c.steps() * step * 1.0 + 50);
-    cycles += c.weights() * 1.1;
-    return cycles / kConvHertz + conv_traffic(p) / 40;
+    double cycles = c.n * c.groups * tiles * groups * (c.steps() * step * 1.0 + 20);
+    cycles += c.weights() * 0.5;
+    return cycles / kConvHertz + conv_traffic(p) / 20;
 }
 
 // Pixels in the rows of a tile: whatever their number, none is lost, but results are turned back.
