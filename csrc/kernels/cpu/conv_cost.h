@@ -105,7 +105,10 @@ inline double weight_gemm_seconds(const dl_conv& p) {
     // Channels are put last four at a time, what is left of them one by one, for each block of columns.
     const double odd = conv_x_size(p) / double(p.c) * double(p.c / p.groups % 4);
     const double turns = conv_volume(p.kernel) > 1 ? odd * __builtin_ceil(columns / 256) * 1.5 : 0;
-    return conv_narrow(p, 1.5) * groups * (products + (copies + stores + turns) * kConvCycle) +
+    // Measured on TextCNN: patches of sequences, whose windows are one row, are laid out slowly.
+    const double line = p.out[0] * p.out[1] == 1 ? padded * steps * 1.6 : 0;
+    return conv_narrow(p, 1.5) * groups *
+               (products + (copies + stores + turns + line) * kConvCycle) +
            conv_traffic(p) / 1.5;
 }
 // Tiles of dot products of planes, and their reduction after each stretch.
@@ -119,7 +122,10 @@ inline double weight_pointwise_seconds(const dl_conv& p) {
     const double step = __builtin_fmax(sums / (DL_VEC_BYTES > 16 ? 2 : 1), 4);
     const double stretch = double(point_stretch(conv_volume(p.out)));
     const double stretches = __builtin_ceil(double(p.n) * plane / stretch);
-    const double cycles = tiles * (steps * step * 1.16 + stretches * 3.5 * sums);
+    // Long stretches come through L1 from L2; lines that vectors cross are read twice.
+    const bool crossing = DL_VEC_BYTES == 64 && conv_volume(p.out) % int64_t(lanes) != 0;
+    const double each = plane > 8192 ? 1.03 : crossing ? 1.4 : 1.16;
+    const double cycles = tiles * (steps * step * each + stretches * 3.5 * sums);
     return double(p.groups) * cycles / 3.7e9 + conv_traffic(p) / 15;
 }
 // Without patches: filters as lanes, a few channels at a time. store: cycles to put an element of dw

@@ -266,7 +266,7 @@ double weight_windows_seconds(const dl_conv& p) {
     const double runs = steps / double(p.kernel[2]), positions = double(p.n * conv_volume(p.out));
     const double vectors = __builtin_ceil(steps / lanes), ports = DL_VEC_BYTES > 16 ? 2 : 1;
     const double moves = __builtin_ceil(double(p.kernel[2]) / 16);
-    double cycles = positions * (vectors * rows / ports * 1.1 + runs * moves * 2.2 + 5);
+    double cycles = positions * (vectors * rows / ports * 1.05 + runs * moves * 2.2 + 5);
     cycles += conv_x_size(p) / double(p.groups) * 0.3 + 16 * rows * steps * 0.2;
     return double(p.groups) * cycles * kConvCycle + conv_traffic(p) / 6;
 }
