@@ -137,9 +137,12 @@ struct PackLastPixels {
     const T* src;  // the group's first channel
     int64_t first;
     int* failed;
+    T* room = nullptr;  // for rows, if they are not to come from scratch memory
 
+    static int64_t rows_size(int64_t kc) { return MR * (kc + Vec<T>::N); }
     const T* operator()(T* buf, int64_t w0, int64_t wn, int64_t k0, int64_t kc) const {
-        T* rows = static_cast<T*>(dl_scratch(size_t(MR * (kc + Vec<T>::N)) * sizeof(T), 3));
+        T* rows = room;
+        if (!rows) rows = static_cast<T*>(dl_scratch(size_t(rows_size(kc)) * sizeof(T), 3));
         if (!rows) {
             __atomic_store_n(failed, 1, __ATOMIC_RELAXED);
             memset(buf, 0, size_t(gemm_round_up(wn, MR) * kc) * sizeof(T));
@@ -226,12 +229,14 @@ bool last_scattered(const LastProduct<T>& l, const PackLastPixels<T>& pixels,
     const int64_t block = gemm_max(MR, gemm_min(GemmTile<T>::MC, 65536 / n / MR * MR));
     int failed = 0;
     parallel_for(gemm_div_up(m, block), 1, [&](int64_t begin, int64_t end) {
-        T* sums = static_cast<T*>(dl_scratch(size_t(block * n) * sizeof(T), 2));
+        // Not the slot of the taps, which other residues still need.
+        T* sums = static_cast<T*>(
+            dl_scratch(size_t(block * n + pixels.rows_size(gemm_kc<T>(k))) * sizeof(T), 3));
         if (!sums) return __atomic_store_n(&failed, 1, __ATOMIC_RELAXED);
         for (int64_t i = begin; i < end; ++i) {
             const int64_t count = gemm_min(block, m - i * block);
             PackLastPixels<T> a = pixels;
-            a.first = i * block;
+            a.first = i * block, a.room = sums + block * n;
             GemmOut<T> out{sums, n, 1};
             out.bias = bias, out.bias_cs = 1;
             if (!gemm_rect(a, b, out, GemmRect<T>{0, count, 0, n, 0, k, gemm_kc<T>(k)}))
@@ -355,8 +360,6 @@ dl_status last_forward(const dl_conv& p) {
     return last_sliding(p, sliding_forward<T>(p, taps), false, &room);
 }
 
-// The taps of the next residue are made when those of the one before are done with: the product takes
-// their place in scratch memory.
 template <class T>
 dl_status last_backward_input(const dl_conv& p) {
     LastRoom room(p);
