@@ -23,11 +23,36 @@ void last_depthwise_weights(const LastProduct<T>& l, T* to) {
             to[t * channels + c] = l.s.w[c * l.s.volume + l.taps[t].w];
 }
 
+// What the taps of `count` pixels of a row, from `at` on, read: tap t of pixel r at from[t * tap_step +
+// r * pixel_step], or zeros outside of the image. A tap is looked up once for all pixels.
+template <class T>
+void last_depthwise_places(const LastProduct<T>& l, const LastPixel& at, int64_t count,
+                           const T* zeros, const T** from, int64_t tap_step, int64_t pixel_step) {
+    const Sliding<T>& s = l.s;
+    for (int64_t t = 0; t < s.ntaps; ++t, from += tap_step) {
+        const LastReach<T> reach = last_reach(l, s.src, at, {t, 1});
+        const bool row = reach.lo != 0 || reach.hi != 0;
+        int64_t x = at.at[2] * s.mul[2] + l.taps[t].off[2];
+        const T* p = reach.base;
+        for (int64_t r = 0; r < count; ++r, x += s.mul[2], p += s.mul[2] * l.src_pixel)
+            from[r * pixel_step] = row && x >= 0 && x < s.in[2] ? p : zeros;
+    }
+}
+
+// Whether no tap of `count` pixels from `at` on lies beside a row of the image.
+template <class T>
+bool last_depthwise_even(const Sliding<T>& s, const int64_t (&reach)[2], const LastPixel& at,
+                         int64_t count) {
+    const int64_t x = at.at[2] * s.mul[2];
+    return x + reach[0] >= 0 && x + (count - 1) * s.mul[2] + reach[1] < s.in[2];
+}
+
 // R pixels of a row of output, V vectors of channels from c on, of which the last has `lanes` lanes.
-// from[t * R + r]: what tap t of pixel r reads.
-template <class T, int R, int V>
-DL_INLINE void last_depthwise_tile(const T* const* from, int64_t taps, const T* w, int64_t channels,
-                                   int64_t c, int64_t lanes, const T* bias, T* const* to) {
+// Tap t of pixel r reads from[t * R + r], or, with a step from pixel to pixel, from[t] + r * step.
+template <class T, int R, int V, bool even>
+DL_INLINE void last_depthwise_tile(const T* const* from, int64_t step, int64_t taps, const T* w,
+                                   int64_t channels, int64_t c, int64_t lanes, const T* bias,
+                                   T* const* to) {
     typedef typename Vec<T>::type vec;
     constexpr int N = Vec<T>::N;
     const auto load = [&](const T* p, int v) __attribute__((always_inline)) {
@@ -38,13 +63,14 @@ DL_INLINE void last_depthwise_tile(const T* const* from, int64_t taps, const T* 
         const vec b = bias ? load(bias + c, v) : vec{};
         for (int r = 0; r < R; ++r) acc[r][v] = b;
     }
-    for (int64_t t = 0; t < taps; ++t, from += R, w += channels) {
+    for (int64_t t = 0; t < taps; ++t, from += even ? 1 : R, w += channels) {
         vec wv[V];
         for (int v = 0; v < V; ++v) wv[v] = load(w + c, v);
 #pragma GCC unroll 4
         for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
-            for (int v = 0; v < V; ++v) acc[r][v] += wv[v] * load(from[r] + c, v);
+            for (int v = 0; v < V; ++v)
+                acc[r][v] += wv[v] * load((even ? from[0] + r * step : from[r]) + c, v);
     }
     for (int r = 0; r < R; ++r)
         for (int v = 0; v < V; ++v) {
@@ -55,16 +81,16 @@ DL_INLINE void last_depthwise_tile(const T* const* from, int64_t taps, const T* 
         }
 }
 
-template <class T, int R>
-void last_depthwise_pixels(const T* const* from, int64_t taps, const T* w, int64_t channels,
-                           const T* bias, T* const* to) {
+template <class T, int R, bool even>
+void last_depthwise_pixels(const T* const* from, int64_t step, int64_t taps, const T* w,
+                           int64_t channels, const T* bias, T* const* to) {
     constexpr int N = Vec<T>::N;
     int64_t c = 0;
     for (; c + 2 * N <= channels; c += 2 * N)
-        last_depthwise_tile<T, R, 2>(from, taps, w, channels, c, N, bias, to);
+        last_depthwise_tile<T, R, 2, even>(from, step, taps, w, channels, c, N, bias, to);
     for (; c < channels; c += N)
-        last_depthwise_tile<T, R, 1>(from, taps, w, channels, c, gemm_min(N, channels - c), bias,
-                                     to);
+        last_depthwise_tile<T, R, 1, even>(from, step, taps, w, channels, c,
+                                           gemm_min(N, channels - c), bias, to);
 }
 
 template <class T>
@@ -73,35 +99,45 @@ dl_status last_depthwise_sliding(const dl_conv& p, const Sliding<T>& sliding, bo
     const LastProduct<T> l = last_product(p, sliding, backward, room);
     const Sliding<T>& s = l.s;
     const int64_t channels = p.c, row = s.grid[2], rows = s.n * s.grid[0] * s.grid[1];
-    T* w = static_cast<T*>(dl_scratch(size_t((s.ntaps + 1) * channels) * sizeof(T), 0));
+    // Rows outside of the image read zeros at the step of the others.
+    const int64_t step = s.mul[2] * l.src_pixel, nothing = (kLastTile - 1) * step + channels;
+    T* w = static_cast<T*>(dl_scratch(size_t(s.ntaps * channels + nothing) * sizeof(T), 0));
     if (!w) return DL_OUT_OF_MEMORY;
     last_depthwise_weights(l, w);
     T* zeros = w + s.ntaps * channels;
-    memset(zeros, 0, size_t(channels) * sizeof(T));
+    memset(zeros, 0, size_t(nothing) * sizeof(T));
+    int64_t reach[2] = {0, 0};  // columns that the taps see, from a pixel's own on
+    for (int64_t t = 0; t < s.ntaps; ++t) {
+        reach[0] = gemm_min(reach[0], l.taps[t].off[2]);
+        reach[1] = gemm_max(reach[1], l.taps[t].off[2]);
+    }
     const int64_t work = row * channels * (s.ntaps + 1);
     parallel_for(rows, 65536 / (work + 1) + 1, [&](int64_t begin, int64_t end) {
         const T* from[kLastTaps * kLastTile];
         T* to[kLastTile];
         for (int64_t i = begin; i < end; ++i)
-            for (int64_t o = 0; o < row; o += kLastTile) {
-                const int64_t count = gemm_min(kLastTile, row - o), R = count == kLastTile ? 4 : 1;
-                for (int64_t q = 0; q < count; q += R) {
-                    LastPixel at = last_pixel(s, i * row + o + q);
-                    for (int64_t r = 0; r < R; ++r, last_next(s, &at)) {
-                        int64_t place = at.image;
-                        for (int d = 0; d < 3; ++d)
-                            place = place * s.out[d] + at.at[d] * s.out_mul[d] + s.out_base[d];
-                        to[r] = s.dst + place * channels;
-                        for (int64_t t = 0; t < s.ntaps; ++t) {
-                            const LastReach<T> reach = last_reach(l, s.src, at, {t, 1});
-                            from[t * R + r] = reach.lo == 0 && reach.hi > 0 ? reach.base : zeros;
-                        }
-                    }
+            for (int64_t o = 0; o < row;) {
+                const int64_t R = row - o >= kLastTile ? kLastTile : 1;
+                const LastPixel at = last_pixel(s, i * row + o);
+                int64_t place = at.image;
+                for (int d = 0; d < 3; ++d)
+                    place = place * s.out[d] + at.at[d] * s.out_mul[d] + s.out_base[d];
+                for (int64_t r = 0; r < R; ++r)
+                    to[r] = s.dst + (place + r * s.out_mul[2]) * channels;
+                if (R == kLastTile && last_depthwise_even(s, reach, at, R)) {
+                    last_depthwise_places(l, at, 1, zeros, from, 1, 1);
+                    last_depthwise_pixels<T, kLastTile, true>(from, step, s.ntaps, w, channels,
+                                                              s.bias, to);
+                } else {
+                    last_depthwise_places(l, at, R, zeros, from, R, 1);
                     if (R == kLastTile)
-                        last_depthwise_pixels<T, kLastTile>(from, s.ntaps, w, channels, s.bias, to);
+                        last_depthwise_pixels<T, kLastTile, false>(from, 0, s.ntaps, w, channels,
+                                                                   s.bias, to);
                     else
-                        last_depthwise_pixels<T, 1>(from, s.ntaps, w, channels, s.bias, to);
+                        last_depthwise_pixels<T, 1, false>(from, 0, s.ntaps, w, channels, s.bias,
+                                                           to);
                 }
+                o += R;
             }
     });
     return DL_OK;
@@ -170,12 +206,7 @@ void last_depthwise_row(const LastProduct<T>& l, const T* dy, int64_t i, const T
                         const T** from, T* sums) {
     const Sliding<T>& s = l.s;
     const int64_t channels = l.dst_pixel, row = s.grid[2];
-    LastPixel at = last_pixel(s, i * row);
-    for (int64_t j = 0; j < row; ++j, last_next(s, &at))
-        for (int64_t t = 0; t < s.ntaps; ++t) {
-            const LastReach<T> reach = last_reach(l, s.src, at, {t, 1});
-            from[j * s.ntaps + t] = reach.lo == 0 && reach.hi > 0 ? reach.base : zeros;
-        }
+    last_depthwise_places(l, last_pixel(s, i * row), row, zeros, from, 1, s.ntaps);
     LastRowSums<T> q = {row, channels, s.ntaps, dy + i * row * channels, from, 0, 0, sums};
     for (q.c = 0; q.c < channels; q.c += Vec<T>::N) {
         q.lanes = gemm_min(Vec<T>::N, channels - q.c);

@@ -70,7 +70,7 @@ struct StripRows {
 #pragma GCC unroll 3
             for (int u = 0; u <= U; ++u) {
                 if (u == U && !tail) {
-                    base[0][u] = base[S - 1][u] = vec{};
+                    base[0][u] = vec{}, base[S - 1][u] = vec{};
                 } else if constexpr (S == 1) {
                     base[0][u] = vhold(vload_mask(row + u * N, in[u]));
                 } else {
