@@ -9,7 +9,9 @@ from deeplite.backends import conv, cpu
 
 NAME = "winograd_groups"
 PASSES = ("forward", "backward_input", "backward_weight")
-SLOT = 16  # lanes of the vectors that it needs
+LANES = {"avx2": 8, "avx512": 16}  # of the vectors of which channels and filters fill two at most
+ISAS = [isa for isa in cpu.capability() if isa in LANES]
+needs_wide_vectors = pytest.mark.skipif("avx512" not in cpu.capability(), reason="16 lanes")
 Case = tuple[tuple[int, int, int, int], int, list[int], int]  # x, filters, padding, groups
 
 # Whole images, several in a block, rows of tiles; one, two or half a vector of channels or filters,
@@ -58,17 +60,17 @@ def applies(case: Case, which: str) -> bool:
     return NAME in [o.name for o in options]
 
 
-needs_wide_vectors = pytest.mark.skipif("avx512" not in cpu.capability(), reason="16 lanes")
-
-
-@needs_wide_vectors
+@pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("which", PASSES)
 @pytest.mark.parametrize("case", CASES)
-def test_agrees_with_the_loops_on_any_threads(case: Case, which: str) -> None:
+def test_agrees_with_the_loops_on_any_threads(case: Case, which: str, isa: str) -> None:
     before = dl.get_num_threads()
     results = []
-    with cpu.using_isa("avx512"):
-        assert applies(case, which)
+    with cpu.using_isa(isa):
+        fits = max(case[0][1], case[1]) // case[3] <= 2 * LANES[isa]
+        assert applies(case, which) == fits
+        if not fits:
+            return
         try:
             for threads in (1, 2, 4):
                 dl.set_num_threads(threads)
@@ -81,14 +83,14 @@ def test_agrees_with_the_loops_on_any_threads(case: Case, which: str) -> None:
     assert all(np.array_equal(results[0], r) for r in results[1:])
 
 
-@needs_wide_vectors
+@pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("which", PASSES)
-def test_agrees_with_the_loops_on_random_shapes(which: str) -> None:
+def test_agrees_with_the_loops_on_random_shapes(which: str, isa: str) -> None:
     rng = np.random.default_rng(PASSES.index(which))
-    with cpu.using_isa("avx512"):
+    with cpu.using_isa(isa):
         for _ in range(40):
             groups, n = int(rng.integers(2, 6)), int(rng.integers(1, 6))
-            channels, filters = (int(v) for v in rng.integers(1, 2 * SLOT + 1, 2))
+            channels, filters = (int(v) for v in rng.integers(1, 2 * LANES[isa] + 1, 2))
             padding = [int(v) for v in rng.integers(0, 3, 2)]
             h, w = (int(rng.integers(3 if p == 0 else 1, 40)) for p in padding)
             case: Case = ((n, groups * channels, h, w), groups * filters, padding, groups)
@@ -115,6 +117,8 @@ def test_applies_to_dense_3x3_windows_of_small_groups() -> None:
     for isa in set(cpu.capability()) - {"avx512"}:
         with cpu.using_isa(isa):
             assert NAME not in names(x, w, 1, 1, 1, 2)
+            few = names((1, 32, 9, 9), (32, 16, 3, 3), 1, 1, 1, 2)
+            assert (NAME in few) == (isa in LANES)
 
 
 @needs_wide_vectors
@@ -126,8 +130,8 @@ def test_is_chosen_where_groups_fill_a_vector(which: str) -> None:
             assert conv.explain(x, w, 1, 1, 1, 32, which=which)[0].name == NAME
 
 
-@needs_wide_vectors
-def test_nothing_is_read_beyond_the_images() -> None:
+@pytest.mark.parametrize("isa", ISAS)
+def test_nothing_is_read_beyond_the_images(isa: str) -> None:
     """NaN all around the images' memory, and in the other images, stays out of the results."""
     for shape, filters, groups in (((3, 48, 7, 7), 48, 3), ((3, 24, 30, 31), 24, 3)):
         size = int(np.prod(shape))
@@ -135,6 +139,6 @@ def test_nothing_is_read_beyond_the_images() -> None:
         memory[64 + size // 3 : 64 + 2 * size // 3] = 1
         x = dl.from_numpy(memory)[64 : 64 + size].view(*shape)
         w = dl.ones(filters, shape[1] // groups, 3, 3)
-        with cpu.using_isa("avx512"), conv.algorithm(NAME):
+        with cpu.using_isa(isa), conv.algorithm(NAME):
             y = dl.conv2d(x, w, None, 1, 1, 1, groups).numpy()
         assert np.isfinite(y[1]).all()

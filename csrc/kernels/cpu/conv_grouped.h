@@ -11,7 +11,11 @@
 namespace {
 
 // A register tile: positions of a row, and rows of one vector of filters.
+#if DL_VEC_BYTES == 64
 constexpr int kGroupedRun = 7, kGroupedRuns = 4;
+#else
+constexpr int kGroupedRun = 6, kGroupedRuns = 2;
+#endif
 constexpr int kGroupedTaps = 3;  // of a row of the kernel that go together, at most
 constexpr int grouped_runs(int vectors) { return kGroupedRuns / vectors; }
 

@@ -2,6 +2,7 @@
 #pragma once
 #include "kernels/cpu/conv_cost.h"
 #include "kernels/cpu/conv_grouped.h"
+#include "kernels/cpu/conv_grouped_weight.h"
 #include "kernels/cpu/conv_grouped_winograd.h"
 #include "kernels/cpu/conv_sliding_cost.h"
 #include "kernels/cpu/conv_winograd.h"
@@ -60,7 +61,7 @@ inline double grouped_weight_seconds(const dl_conv& p) {
     const double lanes = double(c.lanes), together = 2 * c.rows <= lanes ? 2 : 1;
     const double sets = ceil_div(c.groups, together), vectors = ceil_div(c.rows, lanes);
     const double taps = p.kernel[2] == 3 && p.dilation[2] == 1 ? 3 : 1;
-    const double tiles = ceil_div(c.steps() / taps, 9), sums = c.steps() / tiles;
+    const double tiles = ceil_div(c.steps() / taps, kGroupedLines), sums = c.steps() / tiles;
     const double step = __builtin_fmax((sums + 1) / 2, 4) * 1.05;
     double cycles = sets * vectors * tiles * (c.positions() * step + c.n * sums * 2);
     cycles += c.inputs / double(p.in[2]) * ceil_div(double(p.in[2]) + 2, lanes) * 4;

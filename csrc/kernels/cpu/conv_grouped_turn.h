@@ -7,7 +7,11 @@
 
 namespace {
 
-constexpr bool kGrouped = DL_VEC_BYTES == 64;  // fewer registers hold too few positions
+#if DL_VEC_BYTES == 64 || (DL_VEC_BYTES == 32 && defined(__FMA__))
+constexpr bool kGrouped = true;
+#else
+constexpr bool kGrouped = false;  // four lanes hold too few filters
+#endif
 
 // Lane i is filter (or channel) i of a vector; of two groups in turn, filter i / 2 of group i % 2.
 struct GroupedSets {
@@ -138,6 +142,12 @@ DL_INLINE typename Vec<T>::type vrepeat(const T* p) {
         double pair;
         memcpy(&pair, p, sizeof pair);
         return (typename Vec<T>::type)_mm512_set1_pd(pair);
+    }
+#elif DL_VEC_BYTES == 32 && defined(__AVX2__)
+    if constexpr (P == 2 && sizeof(T) == 4) {
+        double pair;
+        memcpy(&pair, p, sizeof pair);
+        return (typename Vec<T>::type)_mm256_set1_pd(pair);
     }
 #endif
     typename Vec<T>::type v;

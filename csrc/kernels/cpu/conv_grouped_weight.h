@@ -8,7 +8,7 @@
 
 namespace {
 
-constexpr int kGroupedLines = 9;  // rows of taps of a register tile
+constexpr int kGroupedLines = DL_VEC_BYTES == 64 ? 9 : 4;  // rows of taps of a register tile
 
 template <class T>
 struct GroupedDots {

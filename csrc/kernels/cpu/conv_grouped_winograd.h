@@ -230,7 +230,11 @@ void grouped_point(int64_t channels, const T* u, T* tiles) {
 template <class T>
 using GroupedPoint = void (*)(int64_t channels, const T* u, T* tiles);
 
+#if DL_VEC_BYTES == 64
 constexpr int grouped_at_once(int vectors) { return vectors == 2 ? 10 : 16; }
+#else
+constexpr int grouped_at_once(int vectors) { return vectors == 2 ? 6 : 12; }
+#endif
 
 template <class T, int P, int V, int W, int C = 0>
 GroupedPoint<T> grouped_point_as(int64_t count) {
@@ -327,8 +331,14 @@ struct GroupedWino {
             transpose_square(r);
             for (int t = 0; t < S::TAPS; ++t) g[t] = r[part.at[t]];
         } else {
-            for (int t = 0; t < S::TAPS; ++t)
-                for (int i = 0; i < N; ++i) g[t][i] = rows[i] ? rows[i][at + part.at[t]] : T(0);
+            static_assert(N + 1 == S::TAPS);
+            vec r[N], last;
+#pragma GCC unroll 8
+            for (int i = 0; i < N; ++i) r[i] = rows[i] ? vload(rows[i] + at) : vec{};
+#pragma GCC unroll 8
+            for (int i = 0; i < N; ++i) last[i] = rows[i] ? rows[i][at + N] : T(0);
+            transpose_square(r);
+            for (int t = 0; t < S::TAPS; ++t) g[t] = part.at[t] < N ? r[part.at[t]] : last;
         }
     }
     // A row of the points.
