@@ -37,20 +37,24 @@ inline double grouped_seconds(const dl_conv& p, bool backward) {
     const SlidingCost c = sliding_cost(p, backward);
     const double lanes = double(c.lanes), together = 2 * c.rows <= lanes ? 2 : 1;
     const double sets = ceil_div(c.groups, together), vectors = ceil_div(c.rows, lanes);
+    // With AVX2, tiles of two vectors have one row; less is spent around the loops.
+    constexpr bool narrow = DL_VEC_BYTES < 64;
+    const double both = narrow ? __builtin_fmin(vectors, 2) : 1;
     const double columns = ceil_div(double(c.width), kGroupedRun);
-    const double wide = double(c.width) / columns, tall = kGroupedRuns;
-    const double rows = c.grid_rows / c.n, high = rows / ceil_div(rows, tall);
+    const double wide = double(c.width) / columns, tall = kGroupedRuns / both;
+    const double rows = c.grid_rows / c.n, high = rows / ceil_div(rows, tall) * both;
     const double tile =
-        __builtin_fmax(wide * high / 2, 4) * (c.mul == 1 ? 1 : 1.05);  // cycles of a step
-    const double tiles = c.n * ceil_div(rows, tall) * columns;
-    double cycles = sets * vectors * tiles * (c.steps() * tile + 30 + 3 * wide * high);
+        __builtin_fmax(wide * high / 2, 4) * (narrow || c.mul == 1 ? 1 : 1.05);  // cycles of a step
+    const double around = narrow ? 10 + wide * high : 30 + 3 * wide * high;
+    const double tiles = c.n * ceil_div(rows, tall) * columns / both;
+    double cycles = sets * vectors * tiles * (c.steps() * tile + around);
     const double in = double(backward ? p.out[2] : p.in[2]);
     cycles += c.inputs / c.repeats / in * ceil_div(in + 2, lanes) * 2.5;
-    cycles += sets * vectors * ceil_div(c.positions(), lanes) * 80;
+    cycles += sets * vectors * ceil_div(c.positions(), lanes) * (narrow ? 30 : 80);
     cycles += sets * vectors * lanes * c.channels * c.taps * 0.6;
     const double moved = (conv_x_size(p) + conv_y_size(p)) * conv_element(p);
-    return c.repeats * cycles / kConvHertz + conv_traffic(p) / 8 +
-           grouped_waits(p, moved, c.inputs);
+    const double waits = narrow && backward ? 0 : grouped_waits(p, moved, c.inputs);
+    return c.repeats * cycles / kConvHertz + conv_traffic(p) / 8 + waits;
 }
 inline double grouped_forward_seconds(const dl_conv& p) { return grouped_seconds(p, false); }
 inline double grouped_input_seconds(const dl_conv& p) { return grouped_seconds(p, true); }
@@ -87,6 +91,7 @@ inline double grouped_wino_cost(const dl_conv& p, int64_t channels, int64_t filt
     const double products = points * double(channels) * out * (t.out == 2 ? 0.57 : 0.65);
     double cycles = blocks * ((read + written) * 90 + tiles * ((in + out) * 155 + products));
     cycles += out * double(channels) * 200;
+    if (DL_VEC_BYTES < 64) cycles *= 0.5;  // as measured with AVX2
     return double(t.sets.count) * cycles / kConvHertz + conv_traffic(p) / 8;
 }
 inline double grouped_wino_forward_seconds(const dl_conv& p) {
