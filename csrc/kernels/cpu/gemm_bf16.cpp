@@ -89,13 +89,13 @@ bool multiply(PairProblem p, int threads) {
     if (p.m > p.n ? p.n <= kPairRows : p.out.cs != 1 && p.out.rs == 1) gemm_transpose(p);
     if (p.m * p.n < 2 * kGemmAlone / p.k) threads = 1;
     if (p.m <= kPairRows && p.b_ks == 1) {
-        const uint16_t* a = gemm_dot_pack<float>(p.m, p.k, p.a, p.a_rs, p.a_ks);
+        const uint16_t* a = gemm_dot_pack<float>(p.m, p.k, p.a, p.a_rs, p.a_ks, threads);
         if (!a) return false;
         const auto body = [&](int64_t begin, int64_t end) {
             gemm_dot_columns<float, PairSteps>(p.m, p.k, 0, p.k, a, p.b, p.b_cs, p.out, begin, end);
         };
         if (threads > 1)
-            parallel_for(p.n, gemm_small_grain(p.n, 12, p.m * p.k / 2, threads), body);
+            parallel_for(p.n, gemm_dot_grain(p.m, p.n, p.m * p.k / 2, threads), body);
         else
             body(0, p.n);
         return true;

@@ -188,7 +188,7 @@ struct GemmDots {
 // depend on it.
 template <class In>
 DL_INLINE int64_t dot_steps(int64_t m) {
-    return (m <= kDotLines ? 131072 : 2048) / int64_t(sizeof(In));
+    return (m <= kDotLines ? 131072 : 3072) / int64_t(sizeof(In));
 }
 
 // Rows of group g when m rows are spread evenly over `groups`.
@@ -196,29 +196,59 @@ DL_INLINE int64_t dot_group(int64_t m, int64_t groups, int64_t g) {
     return m * (g + 1) / groups - m * g / groups;
 }
 
-// a [m, k] in groups of at most kDotRows rows; in each, a vector of every row in turns, the last ones
-// filled up with anything. A single row stays where it is if it can.
+// A group of rows, a vector of each in turns, the last ones filled up with anything.
+template <class In>
+void dot_pack_rows(int64_t rows, int64_t k, const In* a, int64_t rs, int64_t ks, In* to) {
+    constexpr int64_t E = DL_VEC_BYTES / sizeof(In);
+    for (int64_t r = 0; r < rows; ++r) {
+        const In* from = a + r * rs;
+        In* dst = to + r * E;
+        for (int64_t s = 0; s < k; s += E, from += E * ks, dst += rows * E) {
+            if (ks == 1 && s + E <= k)
+                memcpy(dst, from, DL_VEC_BYTES);
+            else
+                for (int64_t e = 0; e < gemm_min(E, k - s); ++e) dst[e] = from[e * ks];
+        }
+    }
+}
+// The same of at most kDotRows rows that lie side by side.
+template <class T>
+void dot_pack_columns(int64_t rows, int64_t k, const T* a, int64_t ks, T* to) {
+    constexpr int N = Vec<T>::N;
+    for (int64_t s = 0; s < k; s += N, a += N * ks, to += rows * N) {
+        typename Vec<T>::type v[N];
+#pragma GCC unroll 16
+        for (int l = 0; l < N; ++l)
+            v[l] = s + l < k ? vload_n(a + l * ks, gemm_min(rows, N)) : typename Vec<T>::type{};
+        transpose_lanes(v);
+        for (int64_t r = 0; r < gemm_min(rows, N); ++r) vstore(to + r * N, v[r]);
+    }
+}
+
+// a [m, k] in groups of at most kDotRows rows, packed by all threads. A single row stays where it is if
+// it can.
 template <class T, class In>
-const In* gemm_dot_pack(int64_t m, int64_t k, const In* a, int64_t rs, int64_t ks) {
+const In* gemm_dot_pack(int64_t m, int64_t k, const In* a, int64_t rs, int64_t ks, int threads) {
     if (m == 1 && (ks == 1 || k == 1)) return a;
     constexpr int64_t E = DL_VEC_BYTES / sizeof(In);
     const int64_t padded = gemm_round_up(k, E), groups = gemm_div_up(m, kDotRows);
     In* to = static_cast<In*>(dl_scratch(size_t(m * padded) * sizeof(In), 0));
     if (!to) return nullptr;
-    for (int64_t g = 0, i = 0; g < groups; ++g) {
-        const int64_t rows = dot_group(m, groups, g);
-        for (int64_t r = 0; r < rows; ++r) {
-            const In* from = a + (i + r) * rs;
-            In* dst = to + i * padded + r * E;
-            for (int64_t s = 0; s < k; s += E, from += E * ks, dst += rows * E) {
-                if (ks == 1 && s + E <= k)
-                    memcpy(dst, from, DL_VEC_BYTES);
-                else
-                    for (int64_t e = 0; e < gemm_min(E, k - s); ++e) dst[e] = from[e * ks];
-            }
+    const auto body = [&](int64_t begin, int64_t end) {
+        for (int64_t g = begin; g < end; ++g) {
+            const int64_t rows = dot_group(m, groups, g), i = m * g / groups;
+            if constexpr (sizeof(In) == sizeof(T) && Vec<T>::N >= kDotRows)
+                if (rs == 1 && ks != 1) {
+                    dot_pack_columns(rows, k, a + i, ks, to + i * padded);
+                    continue;
+                }
+            dot_pack_rows(rows, k, a + i * rs, rs, ks, to + i * padded);
         }
-        i += rows;
-    }
+    };
+    if (threads > 1)
+        parallel_for(groups, gemm_div_up(32768, kDotRows * k), body);
+    else
+        body(0, groups);
     return to;
 }
 

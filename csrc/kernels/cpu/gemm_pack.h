@@ -134,6 +134,19 @@ void pack_sliver(T* dst, const T* src, int64_t wn, int64_t ws, int64_t kc, int64
     }
 }
 
+// Four slivers at once from rows that lie `ks` apart: each row is read in a piece four times as long, and
+// the rows to come are asked for, since no hardware looks across the end of a piece.
+template <class T, int W>
+void pack_side_by_side(T* dst, const T* src, int64_t kc, int64_t ks) {
+    constexpr int64_t kLine = 64 / sizeof(T), kAhead = 8;
+    for (int64_t k = 0; k < kc; ++k, src += ks, dst += W) {
+#pragma GCC unroll 16
+        for (int64_t i = 0; i < 4 * W; i += kLine) __builtin_prefetch(src + kAhead * ks + i);
+#pragma GCC unroll 4
+        for (int s = 0; s < 4; ++s) memcpy(dst + s * W * kc, src + s * W, W * sizeof(T));
+    }
+}
+
 // Packs a strided matrix in slivers of W. ws: stride along rows of A (columns of B), ks: along the
 // sum.
 template <class T, int W>
@@ -143,7 +156,11 @@ struct PackStrided {
     int64_t ws, ks;
     const T* operator()(T* buf, int64_t w0, int64_t wn, int64_t k0, int64_t kc) const {
         const T* from = src + w0 * ws + k0 * ks;
-        for (int64_t w = 0; w < wn; w += W)
+        int64_t w = 0;
+        if (ws == 1)
+            for (; w + 4 * W <= wn; w += 4 * W)
+                pack_side_by_side<T, W>(buf + w * kc, from + w, kc, ks);
+        for (; w < wn; w += W)
             pack_sliver<T, W>(buf + w * kc, from + w * ws, gemm_min(wn - w, W), ws, kc, ks);
         return buf;
     }

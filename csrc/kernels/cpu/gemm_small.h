@@ -248,18 +248,23 @@ bool gemm_small_split(SmallPath path, const SmallProblem<T>& p, int64_t step, in
 }
 
 // Columns of a chunk: a multiple of `unit`, worth sharing (`work`: multiply-adds of one column), and
-// few enough that each thread gets several.
-DL_INLINE int64_t gemm_small_grain(int64_t n, int64_t unit, int64_t work, int threads) {
+// few enough that each thread gets `shares` of them.
+DL_INLINE int64_t gemm_small_grain(int64_t n, int64_t unit, int64_t work, int threads,
+                                   int shares = 16) {
     const int64_t worth = gemm_div_up(kGemmAlone / 16, gemm_max(1, work));
-    const int64_t even = gemm_div_up(n, 16 * threads);
+    const int64_t even = gemm_div_up(n, shares * threads);
     return gemm_round_up(gemm_max(worth, even), unit);
+}
+// The same for dot products: a chunk of columns meets all rows of A, which are read again for the next.
+DL_INLINE int64_t gemm_dot_grain(int64_t m, int64_t n, int64_t work, int threads) {
+    return gemm_small_grain(n, 6, work, threads, m > kDotRows ? 4 : 16);
 }
 
 // Runs a problem that small_path accepted.
 template <class T>
 bool gemm_small(SmallPath path, SmallProblem<T> p, int threads) {
     if (path == kSmallDot) {
-        p.a = gemm_dot_pack<T>(p.m, p.k, p.a, p.a_rs, p.a_ks);
+        p.a = gemm_dot_pack<T>(p.m, p.k, p.a, p.a_rs, p.a_ks, threads);
         if (!p.a) return false;
     }
     if (path == kSmallRows) {
@@ -278,14 +283,19 @@ bool gemm_small(SmallPath path, SmallProblem<T> p, int threads) {
     const int64_t work = p.m * p.k;  // of one column
     if (p.n <= kAxpyColumns && p.m * p.n <= 4096 && work * p.n >= (1 << 17) && p.k >= 8192)
         return gemm_small_split(path, p, 4096, threads);
-    const int64_t unit = path == kSmallDot    ? 12
-                         : path == kSmallAxpy ? kAxpyColumns / 4
-                                              : 4 * Vec<T>::N;
+    int64_t grain = 0;
+    if (path == kSmallDot)
+        grain = gemm_dot_grain(p.m, p.n, work, threads);
+    else if (path == kSmallAxpy)  // the longer the pieces of rows, the sooner memory brings them
+        grain =
+            gemm_small_grain(p.n, kAxpyColumns / (p.n < 8 * kAxpyColumns ? 4 : 1), work, threads);
+    else
+        grain = gemm_small_grain(p.n, 4 * Vec<T>::N, work, threads);
     auto body = [&](int64_t begin, int64_t end) {
         gemm_small_columns(path, p, p.out, 0, p.k, begin, end);
     };
     if (threads > 1)
-        parallel_for(p.n, gemm_small_grain(p.n, unit, work, threads), body);
+        parallel_for(p.n, grain, body);
     else if (work * p.n >= 4096)
         parallel_for(p.n, p.n, body);  // not shared, but denormals cost nothing
     else
