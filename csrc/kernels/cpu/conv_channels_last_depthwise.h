@@ -94,6 +94,50 @@ void last_depthwise_pixels(const T* const* from, int64_t step, int64_t taps, con
 }
 
 template <class T>
+struct LastDepthwise {
+    const LastProduct<T>& l;
+    const T *w, *zeros;
+    int64_t step;      // of what a tap reads, from pixel to pixel
+    int64_t reach[2];  // columns that the taps see, from a pixel's own on
+};
+
+// Row i of the results. The last pixels are made by a tile that begins early enough to be whole.
+template <class T>
+void last_depthwise_results(const LastDepthwise<T>& q, int64_t i) {
+    const LastProduct<T>& l = q.l;
+    const Sliding<T>& s = l.s;
+    const int64_t row = s.grid[2], channels = l.dst_pixel, R = row >= kLastTile ? kLastTile : 1;
+    LastPixel at = last_pixel(s, i * row);
+    int64_t place = at.image;
+    for (int d = 0; d < 3; ++d) place = place * s.out[d] + at.at[d] * s.out_mul[d] + s.out_base[d];
+    // What a row's first pixel reads, and the steps: none through zeros.
+    const T *first[kLastTaps], *from[kLastTaps * kLastTile];
+    int64_t steps[kLastTaps];
+    for (int64_t t = 0; t < s.ntaps; ++t) {
+        const LastReach<T> r = last_reach(l, s.src, at, {t, 1});
+        const bool inside = r.lo != 0 || r.hi != 0;
+        first[t] = inside ? r.base : q.zeros, steps[t] = inside ? q.step : 0;
+    }
+    T* to[kLastTile];
+    for (int64_t o = 0; o < row; o += R) {
+        o = gemm_min(o, row - R);
+        at.at[2] = o;
+        for (int64_t r = 0; r < R; ++r) to[r] = s.dst + (place + (o + r) * s.out_mul[2]) * channels;
+        if (R == kLastTile && last_depthwise_even(s, q.reach, at, R)) {
+            for (int64_t t = 0; t < s.ntaps; ++t) from[t] = first[t] + o * steps[t];
+            last_depthwise_pixels<T, kLastTile, true>(from, q.step, s.ntaps, q.w, channels, s.bias,
+                                                      to);
+            continue;
+        }
+        last_depthwise_places(l, at, R, q.zeros, from, R, 1);
+        if (R == kLastTile)
+            last_depthwise_pixels<T, kLastTile, false>(from, 0, s.ntaps, q.w, channels, s.bias, to);
+        else
+            last_depthwise_pixels<T, 1, false>(from, 0, s.ntaps, q.w, channels, s.bias, to);
+    }
+}
+
+template <class T>
 dl_status last_depthwise_sliding(const dl_conv& p, const Sliding<T>& sliding, bool backward,
                                  LastRoom* room) {
     const LastProduct<T> l = last_product(p, sliding, backward, room);
@@ -112,33 +156,9 @@ dl_status last_depthwise_sliding(const dl_conv& p, const Sliding<T>& sliding, bo
         reach[1] = gemm_max(reach[1], l.taps[t].off[2]);
     }
     const int64_t work = row * channels * (s.ntaps + 1);
+    const LastDepthwise<T> q = {l, w, zeros, step, {reach[0], reach[1]}};
     parallel_for(rows, 65536 / (work + 1) + 1, [&](int64_t begin, int64_t end) {
-        const T* from[kLastTaps * kLastTile];
-        T* to[kLastTile];
-        for (int64_t i = begin; i < end; ++i)
-            for (int64_t o = 0; o < row;) {
-                const int64_t R = row - o >= kLastTile ? kLastTile : 1;
-                const LastPixel at = last_pixel(s, i * row + o);
-                int64_t place = at.image;
-                for (int d = 0; d < 3; ++d)
-                    place = place * s.out[d] + at.at[d] * s.out_mul[d] + s.out_base[d];
-                for (int64_t r = 0; r < R; ++r)
-                    to[r] = s.dst + (place + r * s.out_mul[2]) * channels;
-                if (R == kLastTile && last_depthwise_even(s, reach, at, R)) {
-                    last_depthwise_places(l, at, 1, zeros, from, 1, 1);
-                    last_depthwise_pixels<T, kLastTile, true>(from, step, s.ntaps, w, channels,
-                                                              s.bias, to);
-                } else {
-                    last_depthwise_places(l, at, R, zeros, from, R, 1);
-                    if (R == kLastTile)
-                        last_depthwise_pixels<T, kLastTile, false>(from, 0, s.ntaps, w, channels,
-                                                                   s.bias, to);
-                    else
-                        last_depthwise_pixels<T, 1, false>(from, 0, s.ntaps, w, channels, s.bias,
-                                                           to);
-                }
-                o += R;
-            }
+        for (int64_t i = begin; i < end; ++i) last_depthwise_results(q, i);
     });
     return DL_OK;
 }
