@@ -140,12 +140,9 @@ dl_status depthwise_planes(const dl_conv& p) {
                        : depthwise_narrow_planes<T, pass,
                                                  forward ? WindowMode::kSlide2 : WindowMode::kZip>(
                              p);
-    }
-    if constexpr (kWindows) {
         if (depthwise_strips_apply<T>(p, pass)) {
             if (depthwise_stride(p) == 1) return depthwise_strips<T, pass, WindowMode::kSlide>(p);
-            if constexpr (pass == DepthwisePass::kForward)
-                return depthwise_strips<T, pass, WindowMode::kSlide2>(p);
+            if constexpr (forward) return depthwise_strips<T, pass, WindowMode::kSlide2>(p);
         }
     }
     // Of nine taps the transposition costs more than the idle lanes of rows.

@@ -242,16 +242,29 @@ GroupedPoint<T> grouped_point_as(int64_t count) {
         return grouped_point<T, P, V, W, C, decltype(r)::value>;
     });
 }
+// f(GroupedVectors) for how channels and filters lie in vectors: P groups in one, or V vectors of
+// filters; W vectors from a tile to the next.
+template <int kP, int kV, int kW>
+struct GroupedVectors {
+    static constexpr int P = kP, V = kV, W = kW;
+};
+template <class F>
+auto with_grouped_vectors(const GroupedTiles& tiles, const F& f) {
+    if (tiles.sets.together == 2) return f(GroupedVectors<2, 1, 1>{});
+    if (tiles.out == 2) return f(GroupedVectors<1, 2, 2>{});
+    if (tiles.vectors == 2) return f(GroupedVectors<1, 1, 2>{});
+    return f(GroupedVectors<1, 1, 1>{});
+}
 template <class T>
 GroupedPoint<T> grouped_point_of(const GroupedTiles& tiles, int64_t channels, int64_t count) {
     constexpr int N = Vec<T>::N;
     const bool full = channels * tiles.sets.together == N && tiles.vectors == 1;
     if (full && tiles.sets.together == 2) return grouped_point_as<T, 2, 1, 1, N / 2>(count);
     if (full) return grouped_point_as<T, 1, 1, 1, N>(count);
-    if (tiles.sets.together == 2) return grouped_point_as<T, 2, 1, 1>(count);
-    if (tiles.out == 2) return grouped_point_as<T, 1, 2, 2>(count);
-    return tiles.vectors == 2 ? grouped_point_as<T, 1, 1, 2>(count)
-                              : grouped_point_as<T, 1, 1, 1>(count);
+    return with_grouped_vectors(tiles, [count](auto v) -> GroupedPoint<T> {
+        typedef decltype(v) L;
+        return grouped_point_as<T, L::P, L::V, L::W>(count);
+    });
 }
 
 template <class T>

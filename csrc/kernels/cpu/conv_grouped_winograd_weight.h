@@ -52,10 +52,10 @@ GroupedSums<T> grouped_sums_as(int64_t channels) {
 }
 template <class T>
 GroupedSums<T> grouped_sums_of(const GroupedTiles& tiles, int64_t channels) {
-    if (tiles.sets.together == 2) return grouped_sums_as<T, 2, 1, 1>(channels);
-    if (tiles.out == 2) return grouped_sums_as<T, 1, 2, 2>(channels);
-    return tiles.vectors == 2 ? grouped_sums_as<T, 1, 1, 2>(channels)
-                              : grouped_sums_as<T, 1, 1, 1>(channels);
+    return with_grouped_vectors(tiles, [channels](auto v) -> GroupedSums<T> {
+        typedef decltype(v) L;
+        return grouped_sums_as<T, L::P, L::V, L::W>(channels);
+    });
 }
 
 template <class T>

@@ -67,7 +67,7 @@ struct TurnedProduct {
                   const T* pixels, const T* weights, T* sums, bool collect) const {
         constexpr int64_t MR = Tile::MR, NR = Tile::NR;
         const int64_t nf = gemm_min(NR, r.f1 - f);
-        const auto* micros = nf <= Vec<T>::N ? GemmMicros<T, 1>::at : GemmMicros<T, Tile::NV>::at;
+        const auto* micros = gemm_micros<T>(nf <= Vec<T>::N);
         const T one = T(1);
         for (int64_t i = 0; i < list.slivers; ++i) {
             const int64_t mr = gemm_min(MR, r.j1 - r.j0 - i * MR);

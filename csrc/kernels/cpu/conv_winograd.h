@@ -266,15 +266,22 @@ WinoPlan<T, S>::WinoPlan(const WinoSize& sizes)
     v_point = blocks(stretch) * v_block + N;
 }
 
-template <class T, class S>
-dl_status Wino<T, S>::run() const {
-    const int threads = dl_num_threads();
+// Scratch memory of the threads of a run; remembers when there was none.
+template <class T>
+struct WinoMemory {
     int failed = 0;
-    auto memory = [&failed](int64_t elements, int slot) {
+
+    T* operator()(int64_t elements, int slot) {
         T* m = static_cast<T*>(dl_scratch(size_t(elements) * sizeof(T), slot));
         if (!m) __atomic_store_n(&failed, 1, __ATOMIC_RELAXED);
         return m;
-    };
+    }
+};
+
+template <class T, class S>
+dl_status Wino<T, S>::run() const {
+    const int threads = dl_num_threads();
+    WinoMemory<T> memory;
     T* u_all = nullptr;
     if (makes_filters_once()) {
         u_all = memory(u_size(), 1);
@@ -301,11 +308,11 @@ dl_status Wino<T, S>::run() const {
                     rows(g, k, u_all, v, t0, 0, count, v + v_size());
             }
         });
-        return failed ? DL_OUT_OF_MEMORY : DL_OK;
+        return memory.failed ? DL_OUT_OF_MEMORY : DL_OK;
     }
     T* v = memory(v_size(), 3);
     if (!v) return DL_OUT_OF_MEMORY;
-    for (int64_t i = 0; i < tasks && !failed; ++i) {
+    for (int64_t i = 0; i < tasks && !memory.failed; ++i) {
         const int64_t g = i / stretches(), t0 = i % stretches() * stretch;
         const int64_t count = gemm_min(stretch, grid.count - t0), nb = blocks(count);
         parallel_for(blocks_v, 1, [&](int64_t begin, int64_t end) {
@@ -324,7 +331,7 @@ dl_status Wino<T, S>::run() const {
             }
         });
     }
-    return failed ? DL_OUT_OF_MEMORY : DL_OK;
+    return memory.failed ? DL_OUT_OF_MEMORY : DL_OK;
 }
 
 template <class S>

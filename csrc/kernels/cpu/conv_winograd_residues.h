@@ -265,12 +265,7 @@ struct Residues : ResiduePlan<T, S> {
 template <class T, class S>
 dl_status Residues<T, S>::run() const {
     const int threads = dl_num_threads();
-    int failed = 0;
-    auto memory = [&failed](int64_t elements, int slot) {
-        T* m = static_cast<T*>(dl_scratch(size_t(elements) * sizeof(T), slot));
-        if (!m) __atomic_store_n(&failed, 1, __ATOMIC_RELAXED);
-        return m;
-    };
+    WinoMemory<T> memory;
     const int64_t own = p_size + u_size() + stage_size(), tasks = s.groups * stretches;
     const bool even = tasks % threads == 0 || tasks >= 2 * threads;
     // V of some MB is read faster when there is one for all.
@@ -288,11 +283,11 @@ dl_status Residues<T, S>::run() const {
                     for (int64_t k = 0; k < s.rows; k += NR) results(g, k, r0, r1, v, v + v_size());
                 });
         });
-        return failed ? DL_OUT_OF_MEMORY : DL_OK;
+        return memory.failed ? DL_OUT_OF_MEMORY : DL_OK;
     }
     T* v = memory(v_size(), 3);
     if (!v) return DL_OUT_OF_MEMORY;
-    for (int64_t i = 0; i < tasks && !failed; ++i)
+    for (int64_t i = 0; i < tasks && !memory.failed; ++i)
         part(i, [&](int64_t g, int64_t r0, int64_t r1) {
             parallel_for(blocks_v, 1, [&](int64_t begin, int64_t end) {
                 T* stage = memory(stage_size(), 0);
@@ -303,7 +298,7 @@ dl_status Residues<T, S>::run() const {
                 for (int64_t k = begin; k < end && m; ++k) results(g, k * NR, r0, r1, v, m);
             });
         });
-    return failed ? DL_OUT_OF_MEMORY : DL_OK;
+    return memory.failed ? DL_OUT_OF_MEMORY : DL_OK;
 }
 
 // ---- which, and what it costs --------------------------------------------------------------------

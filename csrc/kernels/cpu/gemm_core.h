@@ -129,8 +129,8 @@ void gemm_macro(const GemmOut<T>& o, const T* a, const T* b, int64_t i0, int64_t
     const T one = T(1);
     const bool add = !first || o.accumulates();
     const bool plain = o.plain(first, last);
-    const auto* all_vectors = o.micros ? o.micros : GemmMicros<T, GemmTile<T>::NV>::at;
-    const auto* one_vector = o.micros ? o.narrow_micros : GemmMicros<T, 1>::at;
+    const auto* all_vectors = o.micros ? o.micros : gemm_micros<T>(false);
+    const auto* one_vector = o.micros ? o.narrow_micros : gemm_micros<T>(true);
     const int64_t mt = gemm_div_up(mc, MR), nt = gemm_div_up(nc, NR);
     for (int64_t t = 0; t < mt * nt; ++t) {
         const int64_t it = a_inner ? t % mt : t / nt, jt = a_inner ? t / mt : t % nt;

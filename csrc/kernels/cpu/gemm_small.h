@@ -188,8 +188,7 @@ void gemm_rows_columns(int64_t m, int64_t k, const T* a, int64_t sliver, const T
             const T* bt = b + k0 * ldb + j;
             const bool pad = nr < N;
             if (pad) gemm_pad_columns(edge, bt, ldb, kn, nr);
-            const auto kernels =
-                nr == NR ? GemmMicros<T, GemmTile<T>::NV>::at : GemmMicros<T, 1>::at;
+            const auto* kernels = gemm_micros<T>(nr != NR);
             for (int64_t g = 0, i = 0; g < groups; ++g) {
                 const int64_t mr = gemm_rows_of(m - i, groups - g);
                 kernels[(mr + 1) / 2](kn, a + g * sliver + k0 * MR, pad ? edge : bt, pad ? N : ldb,
